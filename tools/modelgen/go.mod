@@ -1,0 +1,3 @@
+module tenon/tools/modelgen
+
+go 1.26.0
