@@ -278,3 +278,8 @@ func (r Run) Node(i int) (*NodeState, error) {
 }
 
 func (r Run) touch(i int) { r.dirty[i/PartSize] = true }
+
+// IsReady tells whether a trigger is ready to fire.
+func (r Run) IsReady(trigger int) bool {
+	return slices.ContainsFunc(r.Head.Ready, func(x Ready) bool { return x.Trigger == trigger })
+}

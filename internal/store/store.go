@@ -156,6 +156,7 @@ type Firings interface {
 type Timers interface {
 	// SetTimer sets or moves a timer.
 	SetTimer(Timer) error
+	// DeleteTimer removes a timer; one that is absent is fine.
 	DeleteTimer(key string) error
 	// DueTimers returns timers due at or before now, earliest first.
 	DueTimers(now time.Time, limit int) ([]Timer, error)
@@ -167,6 +168,7 @@ type Timers interface {
 // key is unique.
 type Outbox interface {
 	AddEffect(Effect) error // ErrExists
+	// DeleteEffect removes an effect; one that is absent is fine.
 	DeleteEffect(key string) error
 	ListEffects(after int64, limit int) ([]Effect, error)
 }
