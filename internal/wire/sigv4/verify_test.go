@@ -1,6 +1,7 @@
 package sigv4
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -161,6 +162,9 @@ func TestTricks(t *testing.T) {
 	delete(noTarget.header, "X-Amz-Target")
 	noType := glueCall()
 	delete(noType.header, "Content-Type")
+	empty, repeated := glueCall(), glueCall()
+	empty.header = http.Header{"X-Empty": {""}}
+	repeated.url += "?a=1&k=a-b&k=a%2Fb&k=b"
 	unsignedGlue := glueCall()
 	unsignedGlue.hash = unsignedPayload
 	unsignedGlue.header = http.Header{"X-Amz-Content-Sha256": {unsignedPayload}}
@@ -186,6 +190,8 @@ func TestTricks(t *testing.T) {
 		{"signed header removed", edit(glueCall(), func(r *http.Request) { r.Header.Del("Amz-Sdk-Request") }), KindBadSignature},
 		{"value doubled", edit(glueCall(), func(r *http.Request) { r.Header.Add("X-Amz-Target", "AWSGlue.DeleteJob") }), KindBadSignature},
 		{"date doubled", edit(glueCall(), func(r *http.Request) { r.Header.Add("X-Amz-Date", "20260314T150927Z") }), KindAmbiguous},
+		{"empty signed header removed", edit(empty, func(r *http.Request) { r.Header.Del("X-Empty") }), KindBadSignature},
+		{"query reordered", edit(repeated, func(r *http.Request) { r.URL.RawQuery = "k=b&k=a%2Fb&a=1&k=a-b" }), 0},
 		{"spaces folded", edit(s3Call(), func(r *http.Request) { r.Header.Set("X-Amz-Meta-Note", " two spaces ") }), 0},
 		{"case of a value", edit(s3Call(), func(r *http.Request) { r.Header.Set("X-Amz-Meta-Note", "Two spaces") }), KindBadSignature},
 		{"header list unsorted", edit(glueCall(), swap("SignedHeaders=amz-sdk-invocation-id;amz-sdk-request", "SignedHeaders=amz-sdk-request;amz-sdk-invocation-id")), KindMalformed},
@@ -319,6 +325,21 @@ func TestPresigned(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("two tokens", func(t *testing.T) {
+		r := session.presigned(t, "60")
+		r.Header.Set("X-Amz-Security-Token", "other")
+		if _, err := check(at(signTime), r); kindOf(err) != KindAmbiguous {
+			t.Error(err)
+		}
+	})
+	t.Run("two payload hashes", func(t *testing.T) {
+		r := get.presigned(t, "60")
+		r.URL.RawQuery += "&X-Amz-Content-Sha256=" + emptyHash
+		r.Header.Set("X-Amz-Content-Sha256", unsignedPayload)
+		if _, err := check(at(signTime), r); kindOf(err) != KindAmbiguous {
+			t.Error(err)
+		}
+	})
 	t.Run("any other byte of the query", func(t *testing.T) {
 		q := get.presigned(t, "60").URL.RawQuery
 		for i := range len(q) {
@@ -414,6 +435,52 @@ func TestCachedKeyFollowsSecret(t *testing.T) {
 	first := string(c.get(s, "one"))
 	if string(c.get(s, "two")) == first || string(c.get(s, "one")) != first {
 		t.Error("a derived key outlived its secret")
+	}
+	seen := map[string]bool{}
+	for i := range 4 * len(c.slots) { // more than there are places, so that some share one
+		region := fmt.Sprint("r", i)
+		seen[string(c.get(&Signed{credential: region, Region: region}, "one"))] = true
+	}
+	if len(seen) != 4*len(c.slots) {
+		t.Errorf("%d keys for %d scopes", len(seen), 4*len(c.slots))
+	}
+}
+
+// The body in hand must be the declared one, where a hash was declared, and the signed one, where none was.
+func TestVerifyBody(t *testing.T) {
+	declared := glueCall()
+	declared.header = http.Header{"X-Amz-Content-Sha256": {hexSum([]byte(declared.body))}}
+	unsigned, streamed := s3Call(), s3Call()
+	unsigned.hash, streamed.hash = unsignedPayload, streamingSigned
+	cases := []struct {
+		name string
+		call call
+		body string
+		want Kind
+	}{
+		{"declared", declared, declared.body, 0},
+		{"declared, changed", declared, declared.body + " ", KindPayloadMismatch},
+		{"not declared", glueCall(), glueCall().body, 0},
+		{"not declared, changed", glueCall(), glueCall().body + " ", KindBadSignature},
+		{"s3", s3Call(), "hello", 0},
+		{"s3 changed", s3Call(), "hullo", KindPayloadMismatch},
+		{"s3 unsigned", unsigned, "anything", 0},
+		{"s3 streamed", streamed, "hello", KindUnsupported},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			s, err := Parse(c.call.signed(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = at(signTime).VerifyBody(s, []byte(c.body))
+			if kindOf(err) != c.want || (c.want == 0 && err != nil) {
+				t.Errorf("got %v, want kind %d", err, c.want)
+			}
+			if err == nil && hex.EncodeToString(s.BodyHash[:]) != hexSum([]byte(c.body)) {
+				t.Error("BodyHash is not the body's")
+			}
+		})
 	}
 }
 
