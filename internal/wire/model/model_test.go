@@ -195,6 +195,27 @@ func TestMatchersAgree(t *testing.T) {
 	}
 }
 
+// spec/workflows §1.5: the whole value has to match, and "." is any character.
+func TestWholeValue(t *testing.T) {
+	for _, c := range []struct {
+		pattern, value string
+		want           bool
+	}{
+		{`[1-9][0-9]*|[1-9][0-9]*-[1-9][0-9]*`, "1-20", true},
+		{`[1-9][0-9]*|[1-9][0-9]*-[1-9][0-9]*`, "1-", false},
+		{`[1-9][0-9]*|[1-9][0-9]*-[1-9][0-9]*`, "x1", false},
+		{`.*\S.*`, "{\n  1\n}\n", true},
+		{`.*\S.*`, " \n ", false},
+		{`^s3://([^/]+)/([^/]+/)*([^/]+)$`, "s3://b/k\n", true},
+		{`^([2-3]|3[.]9)$`, "3\n", false},
+		{`\S+`, "", false},
+	} {
+		if got := compile(c.pattern).match(c.value); got != c.want {
+			t.Errorf("%s on %q: %v", c.pattern, c.value, got)
+		}
+	}
+}
+
 func BenchmarkParse(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
