@@ -7,6 +7,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/glue"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -47,7 +48,7 @@ func (p *Plan) Apply(ctx context.Context, api API, save Save, progress func(Chan
 			return a.state, errors.Join(append(errs, fmt.Errorf("apply stack %s: %w", p.prev.Name, err))...)
 		}
 		if err := a.step(ctx, c); err != nil {
-			errs = append(errs, fmt.Errorf("%s %s %s (%s): %w", c.Action, c.Type, c.LogicalID, c.Name, err))
+			errs = append(errs, fmt.Errorf("%s %s %s (%s): %w", c.Action, c.Type, c.LogicalID, c.Name, p.redact(err)))
 			if i < lastMade || c.Action != Delete || errors.Is(err, errSave) {
 				return a.state, errors.Join(errs...)
 			}
@@ -61,6 +62,26 @@ func (p *Plan) Apply(ctx context.Context, api API, save Save, progress func(Chan
 		return a.state, errors.Join(errs...)
 	}
 	return a.state, a.settle()
+}
+
+// redacted is an error of a service whose text quoted a NoEcho value.
+type redacted struct {
+	error
+	text string
+}
+
+func (r redacted) Error() string { return r.text }
+func (r redacted) Unwrap() error { return r.error }
+
+func (p *Plan) redact(err error) error {
+	clean := err.Error()
+	for _, s := range p.secrets {
+		clean = strings.ReplaceAll(clean, s, "****")
+	}
+	if clean == err.Error() {
+		return err
+	}
+	return redacted{err, clean}
 }
 
 func (a *applier) step(ctx context.Context, c Change) error {

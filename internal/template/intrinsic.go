@@ -111,10 +111,8 @@ func (ev *evaluator) reference(name string, line int, p *place) (*node, error) {
 		return ev.pseudo(name, line, p)
 	}
 	if v, ok := ev.params[name]; ok {
-		for _, prm := range ev.Template.params {
-			if prm.Name == name && prm.ssm() {
-				return nil, ev.fail(line, p, "parameter %s stands for the content of an SSM parameter, which is not known here: declare it as String", name)
-			}
+		if ev.paramOf[name].ssm() {
+			return nil, ev.fail(line, p, "parameter %s stands for the content of an SSM parameter, which is not known here: declare it as String", name)
 		}
 		return ev.charge(used(v, line), p)
 	}

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,6 +62,14 @@ func TestFind(t *testing.T) {
 	}
 }
 
+func many(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,"A%d": {"Type": "String"}`, i)
+	}
+	return b.String()[1:]
+}
+
 func TestParseErrors(t *testing.T) {
 	bomb := "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
 	for c := 'b'; c <= 'i'; c++ {
@@ -96,6 +105,8 @@ func TestParseErrors(t *testing.T) {
 		{"policy", "t.yaml", "Resources:\n  J: {Type: x, DeletionPolicy: Keep}", `t.yaml:2: Resources.J.DeletionPolicy: "Keep" is none of Delete, Retain, RetainExceptOnCreate, Snapshot`},
 		{"parameter type", "t.yaml", "Resources: {}\nParameters:\n  A: {Type: Text}", `t.yaml:3: Parameters.A.Type: "Text" is not a parameter type`},
 		{"parameter key", "t.yaml", "Resources: {}\nParameters:\n  A: {Type: String, Defalt: x}", "t.yaml:3: Parameters.A.Defalt: a parameter has no such property"},
+		{"resources", "t.json", `{"Resources": {` + many(maxResources+1) + `}}`, "t.json:1: Resources: a template has at most 500 resources, this has 501"},
+		{"parameters", "t.json", `{"Parameters": {` + many(maxParameters+1) + `}}`, "t.json:1: Parameters: a template has at most 200 parameters, this has 201"},
 		{"mapping", "t.yaml", "Resources: {}\nMappings:\n  M: {a: b}", "t.yaml:3: Mappings.M.a: a mapping has two levels of keys"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -37,6 +37,9 @@ func (t *Template) Parameters() []Parameter {
 }
 
 func (t *Template) readParameters(n *node, p *place) error {
+	if len(n.keys) > maxParameters {
+		return t.fail(n.line, p, "a template has at most %d parameters, this has %d", maxParameters, len(n.keys))
+	}
 	var errs []error
 	for i, k := range n.keys {
 		prm, err := t.readParameter(k, n.items[i], p.dot(k.name))
@@ -45,6 +48,7 @@ func (t *Template) readParameters(n *node, p *place) error {
 			continue
 		}
 		t.params = append(t.params, prm)
+		t.paramOf[prm.Name] = prm
 	}
 	return joinErrors(errs)
 }
@@ -137,9 +141,7 @@ func (t *Template) parameterValues(given map[string]string) (map[string]*node, e
 	values := make(map[string]*node, len(t.params))
 	var errs []error
 	var missing []string
-	known := map[string]bool{}
 	for _, p := range t.params {
-		known[p.Name] = true
 		s, ok := given[p.Name]
 		switch {
 		case ok:
@@ -156,7 +158,7 @@ func (t *Template) parameterValues(given map[string]string) (map[string]*node, e
 		values[p.Name] = p.value(s)
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
-		if !known[name] {
+		if t.paramOf[name] == nil {
 			errs = append(errs, t.fail(0, nil, "the template has no parameter %q; it has %s", clip(name), t.parameterNames()))
 		}
 	}

@@ -47,10 +47,11 @@ func (c Change) String() string {
 type Plan struct {
 	Changes []Change
 
-	prev  State
-	hash  string
-	seen  map[string]ParameterState
-	order []Resource
+	prev    State
+	hash    string
+	seen    map[string]ParameterState
+	order   []Resource
+	secrets []string // values of NoEcho parameters, to keep out of error texts
 }
 
 type nameKey struct{ typ, name string }
@@ -93,7 +94,8 @@ func (e *Evaluated) Plan() (*Plan, error) {
 		return nil, err
 	}
 	p.deletes()
-	return &Plan{Changes: slices.Concat(p.early, p.main, p.late), prev: e.prev, hash: e.t.hash, seen: e.parameterStates(), order: e.Resources}, nil
+	return &Plan{Changes: slices.Concat(p.early, p.main, p.late), prev: e.prev, hash: e.t.hash, seen: e.parameterStates(), order: e.Resources,
+		secrets: e.secrets()}, nil
 }
 
 // Destroy plans the deletion of a whole stack in reverse order, except what its template said to retain.
@@ -237,6 +239,23 @@ func (p *planner) place(c Change, old Record) {
 		return
 	}
 	p.late = append(p.late, c)
+}
+
+// secrets lists NoEcho values. Those of less than four bytes are left out: hiding every "1" would make errors unreadable
+// and hide nothing.
+func (e *Evaluated) secrets() (all []string) {
+	for _, prm := range e.t.params {
+		if !prm.NoEcho {
+			continue
+		}
+		n := e.params[prm.Name]
+		for _, s := range append([]*node{n}, n.items...) {
+			if len(s.text) >= 4 {
+				all = append(all, s.text)
+			}
+		}
+	}
+	return all
 }
 
 func (e *Evaluated) parameterStates() map[string]ParameterState {

@@ -3,14 +3,17 @@ package template
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/glue"
 	"github.com/aws/aws-sdk-go-v2/service/glue/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/google/go-cmp/cmp"
 )
 
 // generated is the part of a generated name that is not written in the template.
@@ -134,6 +137,96 @@ Resources:
 	}
 	if got := d.load(t).Resources[0].Name; got != first || !generated.MatchString(got) {
 		t.Errorf("name %q, before %q", got, first)
+	}
+}
+
+// A service may quote what it was sent; the user's terminal and log must not.
+func TestServiceErrorsAreRedacted(t *testing.T) {
+	const text = `Parameters: {Pw: {Type: String, NoEcho: true, Default: hunter2}}
+Resources: {J: {Type: AWS::Glue::Job, Properties: {Name: j, Role: r, Command: {}, Description: !Ref Pw}}}
+`
+	c, d := newCloud(), &disk{}
+	c.calm, c.failWith = 1, fmt.Errorf("value 'hunter2' is too long: %w", errLost)
+	_, err := apply(t, c, d, text)
+	if want := "create AWS::Glue::Job J (j): value '****' is too long: connection reset"; err == nil || err.Error() != want || !errors.Is(err, errLost) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// The answer to a create is lost, and before the next apply the template changes: what was made is adopted and becomes the new thing.
+func TestAdoptedAfterTheTemplateChanged(t *testing.T) {
+	v := func(rest string) string {
+		return "Resources: {T: {Type: AWS::Glue::Trigger, Properties: {Name: t, Actions: [{JobName: j}], " + rest + "}}}"
+	}
+	for _, acted := range []bool{true, false} {
+		c, d := newCloud(), &disk{}
+		c.calm, c.failWith, c.acted = 1, errLost, acted
+		if _, err := apply(t, c, d, v("Type: ON_DEMAND, Tags: {a: 1, b: 2}, Description: old")); !errors.Is(err, errLost) {
+			t.Fatal(err)
+		}
+		c.calls = nil
+		p, err := apply(t, c, d, v("Type: ON_DEMAND, Tags: {b: 3}, Description: new"))
+		if err != nil || len(p.Changes) != 1 || p.Changes[0].Reason != "begun before" || slices.Contains(c.calls, "get trigger t") {
+			t.Errorf("acted=%t: %v %v %v", acted, err, p, c.calls)
+		}
+		if c.things["trigger t"] != "new → j" || fmt.Sprint(c.tags[arnOf("trigger", "t")]) != "map[b:3]" {
+			t.Errorf("acted=%t: %v %v", acted, c.things, c.tags)
+		}
+	}
+	// With another Type it cannot be adopted; nobody relies on it yet, so it is deleted first although its name is its own.
+	c, d := newCloud(), &disk{}
+	c.calm, c.failWith, c.acted = 1, errLost, true
+	if _, err := apply(t, c, d, v("Type: ON_DEMAND")); !errors.Is(err, errLost) {
+		t.Fatal(err)
+	}
+	p, err := apply(t, c, d, v("Type: SCHEDULED"))
+	if err != nil || len(p.Changes) != 2 || p.Changes[0].Action != Delete || p.Changes[1].Action != Create || len(c.things) != 1 {
+		t.Errorf("%v %v %v", err, p, c.things)
+	}
+}
+
+// The answer to a delete is lost, and the next template has the resource again.
+func TestWantedAgainWhileItsDeletionIsUnknown(t *testing.T) {
+	const none = "Resources: {W: {Type: AWS::Glue::Workflow, Properties: {Name: w}}}\n"
+	const both = "Resources: {W: {Type: AWS::Glue::Workflow, Properties: {Name: w}}, J: {Type: AWS::Glue::Job, Properties: {Name: load, Role: r, Command: {}}}}\n"
+	for _, acted := range []bool{true, false} {
+		c, d := newCloud(), &disk{}
+		if _, err := apply(t, c, d, both); err != nil {
+			t.Fatal(err)
+		}
+		c.calm, c.failWith, c.acted = 0, errLost, acted
+		if _, err := apply(t, c, d, none); !errors.Is(err, errLost) {
+			t.Fatal(err)
+		}
+		p, err := apply(t, c, d, both)
+		if err != nil || len(p.Changes) != 2 || p.Changes[0].Reason != "left over" || len(c.things) != 2 || !strings.HasPrefix(c.things["job load"], "0") {
+			t.Errorf("acted=%t: %v %v %v", acted, err, p, c.things)
+		}
+		if s := d.load(t); len(s.Leftovers) != 0 || len(s.Resources) != 2 {
+			t.Errorf("acted=%t: state %+v", acted, s)
+		}
+	}
+}
+
+// A half-done update that the template takes back must still be repaired.
+func TestUpdateTakenBackHalfWay(t *testing.T) {
+	c, d := newCloud(), &disk{}
+	if _, err := apply(t, c, d, flowV1); err != nil {
+		t.Fatal(err)
+	}
+	want := c.snapshot()
+	changed := strings.Replace(flowV1, "Description: one, DefaultRunProperties: {a: 1}, Tags: {x: 1, y: 2}", "Description: two, Tags: {n: 1}", 1)
+	for call := range 3 { // the update, the tagging, the untagging
+		c.calm, c.failWith, c.acted = call, errLost, true
+		if _, err := apply(t, c, d, changed); !errors.Is(err, errLost) {
+			t.Fatalf("call %d: %v", call, err)
+		}
+		if _, err := apply(t, c, d, flowV1); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, c.snapshot()); diff != "" {
+			t.Errorf("call %d (-want +got):\n%s", call, diff)
+		}
 	}
 }
 

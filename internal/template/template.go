@@ -19,6 +19,7 @@ type Template struct {
 	outputs    *node
 	resources  []*resource
 	byID       map[string]*resource
+	paramOf    map[string]*parameter
 	notes      []Note
 }
 
@@ -51,10 +52,16 @@ func (t *Template) fail(line int, p *place, format string, args ...any) error {
 var sections = []string{"AWSTemplateFormatVersion", "Description", "Metadata", "Parameters", "Rules", "Mappings", "Conditions",
 	"Transform", "Resources", "Outputs", "Hooks"}
 
+// CloudFormation's own quotas; they also bound what compares every resource with every other.
+const (
+	maxResources  = 500
+	maxParameters = 200
+)
+
 var alphanumeric = regexp.MustCompile(`^[A-Za-z0-9]{1,255}$`)
 
 func newTemplate(file, hash string, root *node) (*Template, error) {
-	t := &Template{file: file, hash: hash, byID: map[string]*resource{}}
+	t := &Template{file: file, hash: hash, byID: map[string]*resource{}, paramOf: map[string]*parameter{}}
 	if root.kind != kindObject {
 		return nil, t.fail(root.line, nil, "a template is an object, this is %s", root.kind)
 	}
@@ -179,6 +186,9 @@ var resourceKeys = []string{"Type", "Properties", "DependsOn", "Condition", "Met
 	"UpdatePolicy", "CreationPolicy"}
 
 func (t *Template) readResources(n *node, p *place) error {
+	if len(n.keys) > maxResources {
+		return t.fail(n.line, p, "a template has at most %d resources, this has %d", maxResources, len(n.keys))
+	}
 	var errs []error
 	for i, k := range n.keys {
 		r, err := t.readResource(k, n.items[i], p.dot(k.name))
