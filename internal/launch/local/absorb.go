@@ -166,7 +166,7 @@ func (l *launcher) absorb(ctx context.Context, g deadGeneration) error {
 // launcher came that far, which is evidence and no guess, else Lost.
 func (l *launcher) lose(p *past, reason string) {
 	fact := launch.Fact{Attempt: p.attempt, State: launch.Lost, At: l.table.now(), ExitCode: -1, Reason: reason}
-	file, size, end, err := openOut(l.logs, p.attempt)
+	file, size, end, err := openOut(l.logs, p.attempt, true)
 	switch {
 	case err != nil:
 		l.log.Error("close output of lost attempt", "attempt", p.attempt, "error", err)

@@ -58,11 +58,11 @@ type launcher struct {
 
 // options come from argv, which everybody may read, so no secret is among them.
 type options struct {
-	dir, logs, runtimeDir string
-	outputLimit           int64
-	linger                time.Duration
-	ephemeral             bool
-	version               int
+	dir, logs, runtimeDir  string
+	outputLimit, compactAt int64
+	linger                 time.Duration
+	ephemeral              bool
+	version                int
 }
 
 func parseOptions(args []string) (options, error) {
@@ -72,6 +72,7 @@ func parseOptions(args []string) (options, error) {
 	flags.StringVar(&o.dir, "dir", "", "launcher directory")
 	flags.StringVar(&o.runtimeDir, "runtime-dir", os.TempDir(), "parent of the socket's folder if the directory's path is too long")
 	flags.Int64Var(&o.outputLimit, "output-limit", defaultOutputLimit, "bytes of output kept for attempts that name no limit")
+	flags.Int64Var(&o.compactAt, "compact-at", defaultCompactAt, "bytes of journal from which it is compacted")
 	flags.DurationVar(&o.linger, "linger", defaultLinger, "how long to stay without work and clients")
 	flags.BoolVar(&o.ephemeral, "ephemeral", false, "end with the server")
 	flags.IntVar(&o.version, "protocol", protocolVersion, "protocol version to speak")
@@ -165,7 +166,7 @@ func (l *launcher) prepare() error {
 		return err
 	}
 	l.table = &table{
-		logs: l.logs, boot: boot, limit: l.outputLimit, now: time.Now, log: l.log, journal: journal,
+		logs: l.logs, boot: boot, limit: l.outputLimit, compactAt: l.compactAt, now: time.Now, log: l.log, journal: journal,
 		forks: make(chan *attempt, 256), attempts: map[string]*attempt{},
 		watchers: map[*watcher]struct{}{}, changed: make(chan struct{}, 1),
 	}

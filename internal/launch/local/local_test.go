@@ -1,3 +1,5 @@
+//go:build linux
+
 package local
 
 import (
@@ -13,13 +15,23 @@ import (
 )
 
 // launcherArg makes the test binary a launcher, as "__launcher" makes tenon one.
-const launcherArg = "__launcher"
+const (
+	launcherArg = "__launcher"
+	clientArg   = "__client"
+)
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == launcherArg {
 		os.Exit(Main(os.Args[2:]))
 	}
-	os.Exit(m.Run())
+	if len(os.Args) > 1 && os.Args[1] == clientArg {
+		os.Exit(clientMain(os.Args[2:]))
+	}
+	code := m.Run()
+	if crashDir != "" {
+		_ = os.RemoveAll(crashDir)
+	}
+	os.Exit(code)
 }
 
 func config(t *testing.T) Config {
@@ -121,4 +133,3 @@ func newHarness(t *testing.T) launchtest.Harness {
 }
 
 func TestConformance(t *testing.T) { launchtest.Run(t, newHarness) }
-

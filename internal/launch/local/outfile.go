@@ -61,15 +61,19 @@ func readHeader(buf []byte) (stream launch.Stream, at time.Time, length int, err
 	return stream, at, int(n), nil
 }
 
-// openOut opens or creates the attempt's file for appending. It cuts off a frame
+// openOut opens the attempt's file for appending, creating it if asked to. It cuts off a frame
 // that a dead launcher left half written, and returns the data of the end frame
 // if there is one.
-func openOut(logs, attempt string) (f *os.File, size int64, end []byte, err error) {
+func openOut(logs, attempt string, create bool) (f *os.File, size int64, end []byte, err error) {
 	path := outPath(logs, attempt)
-	f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
-	if errors.Is(err, fs.ErrNotExist) {
+	mode := os.O_RDWR | os.O_APPEND
+	if create {
+		mode |= os.O_CREATE
+	}
+	f, err = os.OpenFile(path, mode, 0o600)
+	if create && errors.Is(err, fs.ErrNotExist) {
 		if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
-			f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+			f, err = os.OpenFile(path, mode, 0o600)
 		}
 	}
 	if err != nil {

@@ -3,7 +3,7 @@ package local
 import (
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"sync"
 	"syscall"
@@ -38,6 +38,17 @@ type pipe struct {
 	stream launch.Stream
 	fd     int
 	id     uint64 // the pump's name for it
+}
+
+// open opens the attempt's file, creating it if asked to; without that a missing
+// file is fine and leaves out.file nil. It returns the data of an end frame.
+func (o *output) open(logs, attempt string, create bool) (end []byte, err error) {
+	file, size, end, err := openOut(logs, attempt, create)
+	if !create && errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	o.file, o.size = file, size
+	return end, err
 }
 
 // read takes what the pipe holds, at most one buffer, and stores it. done means
@@ -96,6 +107,9 @@ func (o *output) store(stream launch.Stream, buf []byte, n int, at time.Time) {
 // write puts one frame into the file in a single call. A failure, such as a full
 // disk, costs this frame and is remembered; the process goes on.
 func (o *output) write(stream launch.Stream, frame []byte, at time.Time) bool {
+	if o.file == nil {
+		return false // broken says why
+	}
 	putHeader(frame, stream, at, len(frame)-frameHeader)
 	n, err := o.file.Write(frame)
 	if err == nil {
@@ -183,7 +197,8 @@ func (o *output) end(fact launch.Fact, now time.Time) error {
 	if !o.write(streamEnd, frameOf(string(data)), now) {
 		err = fmt.Errorf("write end of output: %w", o.broken)
 	}
+	if o.file == nil {
+		return err
+	}
 	return errors.Join(err, o.file.Close())
 }
-
-var _ io.Closer = (*outReader)(nil)

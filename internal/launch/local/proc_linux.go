@@ -194,8 +194,9 @@ func pidOf(info *unix.Siginfo) int {
 
 func maxRSS(usage syscall.Rusage) int64 { return int64(usage.Maxrss) << 10 }
 
-// adopted lists the processes whose parent is this process, zombies left out:
-// jobs' first processes and what was reparented to the subreaper. The kernel
+// adopted lists the processes whose parent is this process, zombies included,
+// since they are not gone before they are reaped: jobs' first processes and what
+// was reparented to the subreaper. The kernel
 // gives the latter to the first thread of the process; the forking thread has
 // its own.
 func adopted() []procInfo {
@@ -219,7 +220,7 @@ func childrenOf(pid, tid int) []procInfo {
 		if err != nil {
 			continue
 		}
-		if p, err := readProc(child); err == nil && !p.dead() {
+		if p, err := readProc(child); err == nil {
 			list = append(list, p)
 		}
 	}
@@ -229,7 +230,7 @@ func childrenOf(pid, tid int) []procInfo {
 func childrenByScan(parent int) []procInfo {
 	var list []procInfo
 	for _, p := range processes() {
-		if p.parent == parent && !p.dead() {
+		if p.parent == parent {
 			list = append(list, p)
 		}
 	}

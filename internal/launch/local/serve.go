@@ -179,12 +179,14 @@ func (l *launcher) start(w *wireProcess) error {
 	if err != nil {
 		return err
 	}
+	out := a.out // a belongs to the forking thread now
 	select {
 	case l.table.forks <- a:
-		return nil
 	case <-l.stopping:
-		return errors.New("launcher is ending")
+		err = errors.New("launcher is ending")
 	}
+	l.table.createOutput(a, out)
+	return err
 }
 
 // absorbDead takes over generations that died while draining.

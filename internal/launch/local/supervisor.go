@@ -39,7 +39,8 @@ type Config struct {
 	Linger time.Duration
 	Logger *slog.Logger
 
-	protocol int // tests of upgrades; 0 means protocolVersion
+	protocol  int   // tests of upgrades; 0 means protocolVersion
+	compactAt int64 // tests of compaction; 0 means the default
 }
 
 // Supervisor is the server's side. It keeps connections to the launchers of one
@@ -325,6 +326,9 @@ func (s *Supervisor) arguments() []string {
 	}
 	if s.cfg.OutputLimit > 0 {
 		args = append(args, "-output-limit", strconv.FormatInt(s.cfg.OutputLimit, 10))
+	}
+	if s.cfg.compactAt > 0 {
+		args = append(args, "-compact-at", strconv.FormatInt(s.cfg.compactAt, 10))
 	}
 	if s.cfg.Linger > 0 {
 		args = append(args, "-linger", s.cfg.Linger.String())

@@ -17,8 +17,9 @@ import (
 const (
 	// defaultOutputLimit holds for attempts that name none.
 	defaultOutputLimit = 256 << 20
-	// compactAt is the journal size from which acknowledged records are dropped.
-	compactAt = 1 << 20
+	// defaultCompactAt is the journal size from which acknowledged records are
+	// dropped.
+	defaultCompactAt = 1 << 20
 )
 
 // errKnown is how begin says that nothing is left to do.
@@ -57,12 +58,13 @@ func (a *attempt) latest() launch.Fact {
 // table holds every attempt that is not acknowledged, and its journal. What it
 // answers or tells anybody was written to the journal before.
 type table struct {
-	logs  string
-	boot  string
-	limit int64
-	now   func() time.Time
-	log   *slog.Logger
-	forks chan *attempt
+	logs      string
+	boot      string
+	limit     int64 // of output
+	compactAt int64
+	now       func() time.Time
+	log       *slog.Logger
+	forks     chan *attempt
 
 	mu       sync.Mutex
 	journal  *journal
@@ -86,26 +88,45 @@ func (t *table) begin(p launch.Process) (*attempt, error) {
 	if t.draining {
 		return nil, errDraining
 	}
-	file, size, end, err := openOut(t.logs, p.Attempt)
+	a := &attempt{id: p.Attempt, proc: p, out: &output{limit: p.OutputLimit}}
+	if a.out.limit <= 0 {
+		a.out.limit = t.limit
+	}
+	end, err := a.out.open(t.logs, a.id, false)
 	if err != nil {
 		return nil, err
 	}
-	a := &attempt{id: p.Attempt, proc: p}
 	if end != nil {
 		// It ran, ended and was forgotten. Whoever asks again missed the fact.
-		return nil, errors.Join(t.remember(a, end), file.Close())
+		err := errors.Join(t.remember(a, end), a.out.file.Close())
+		a.out = nil
+		return nil, err
 	}
-	limit := p.OutputLimit
-	if limit <= 0 {
-		limit = t.limit
-	}
-	a.out = &output{file: file, size: size, limit: limit}
 	if err := t.journal.append(record{Kind: kindIntent, Attempt: a.id, Boot: t.boot}); err != nil {
-		return nil, errors.Join(err, file.Close())
+		if a.out.file != nil {
+			err = errors.Join(err, a.out.file.Close())
+		}
+		return nil, err
 	}
+	a.out.mu.Lock() // until createOutput
 	t.attempts[a.id] = a
 	crashpoint.Hit("launcher.after-intent")
 	return a, nil
+}
+
+// createOutput makes the file of an attempt that begin has accepted. To create a
+// file can take longer than to fork (it joins the file system's journal), so the
+// two go on side by side, and whoever has output to write waits here. Without a
+// file the attempt runs on: its end matters more than what it says.
+func (t *table) createOutput(a *attempt, out *output) {
+	defer out.mu.Unlock()
+	if out.file != nil {
+		return
+	}
+	if _, err := out.open(t.logs, a.id, true); err != nil {
+		out.broken = err
+		t.log.Error("create output of attempt", "attempt", a.id, "error", err)
+	}
 }
 
 // remember tells the final fact of a forgotten attempt again.
@@ -259,7 +280,7 @@ func (t *table) ack(ids []string) error {
 		delete(t.attempts, r.Attempt)
 	}
 	t.hint()
-	if t.journal.size < compactAt {
+	if t.journal.size < t.compactAt {
 		return nil
 	}
 	if err := t.journal.compact(t.live()); err != nil {
@@ -311,15 +332,15 @@ func (t *table) notice(id, line string) error {
 	if t.draining {
 		return errDraining
 	}
-	file, size, end, err := openOut(t.logs, id)
+	var out output
+	end, err := out.open(t.logs, id, true)
 	if err != nil {
 		return err
 	}
 	if end != nil {
-		return errors.Join(fmt.Errorf("attempt %s has ended", id), file.Close())
+		return errors.Join(fmt.Errorf("attempt %s has ended", id), out.file.Close())
 	}
-	out := output{file: file, size: size}
-	return errors.Join(out.notice(line, t.now()), file.Close())
+	return errors.Join(out.notice(line, t.now()), out.file.Close())
 }
 
 // drain makes the launcher refuse new attempts.
