@@ -144,8 +144,8 @@ func (g *Graph) StartTrigger() (int, bool) {
 }
 
 // Reachable marks the nodes that can run at all when only activated conditional
-// triggers fire: the start trigger, and what follows from it. It serves
-// explanations, not the engine.
+// triggers fire: the start trigger, and what follows from it; start is -1 if
+// there is none. It serves explanations, not the engine.
 func (g *Graph) Reachable(start int) []bool {
 	reached := make([]bool, len(g.Nodes))
 	fired := make([]bool, len(g.Triggers))
@@ -156,7 +156,9 @@ func (g *Graph) Reachable(start int) []bool {
 			reached[n] = true
 		}
 	}
-	fire(start)
+	if start >= 0 {
+		fire(start)
+	}
 	for changed := true; changed; {
 		changed = false
 		for ti, t := range g.Triggers {
