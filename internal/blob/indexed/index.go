@@ -79,7 +79,7 @@ type Index interface {
 	ListUploads(ctx context.Context, bucket string, keys Span, afterID string, limit int) ([]blob.Upload, error)
 	// PutPart inserts or replaces the part; blob.ErrNoSuchUpload.
 	PutPart(ctx context.Context, row PartRow) (freed []string, err error)
-	// ListParts gives at most limit parts with numbers above after.
+	// ListParts gives at most limit parts with numbers above after; blob.ErrNoSuchUpload.
 	ListParts(ctx context.Context, upload string, after, limit int) ([]PartRow, error)
 	// CompleteUpload puts row, whose Upload names the upload, as PutObject does and
 	// removes the upload and its parts. It answers blob.ErrNoSuchUpload when the

@@ -159,7 +159,8 @@ func (s *Store) receive(body io.Reader, e blob.Expect, also blob.Algorithm) (Pie
 // settle ends what receive began: after a commit the freed contents go, after a
 // refusal the new one does, after anything else Sweep will know.
 func (s *Store) settle(new Piece, freed []string, err error) {
-	s.pins.release(new.Content)
+	// Committed a moment ago, it may already have been replaced by somebody else.
+	s.remove(s.pins.release(new.Content))
 	var refused *blob.Error
 	switch {
 	case err == nil:

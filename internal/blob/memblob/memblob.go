@@ -18,8 +18,11 @@ import (
 
 // New gives an empty store.
 func New(c indexed.Config) *indexed.Store {
-	return indexed.New(indexed.NewMemIndex(), &contents{bytes: map[string][]byte{}}, c)
+	return indexed.New(indexed.NewMemIndex(), NewContents(), c)
 }
+
+// NewContents gives contents to put under another index.
+func NewContents() indexed.Contents { return &contents{bytes: map[string][]byte{}} }
 
 type contents struct {
 	mu    sync.Mutex

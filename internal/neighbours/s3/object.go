@@ -192,7 +192,9 @@ func (c *call) describe(object *blob.Object, o blob.GetOptions) int {
 		}
 	}
 	for name, value := range object.Metadata {
-		h.Set(metadataPrefix+name, value)
+		// Not canonical: clients such as boto3 take the names as they are written,
+		// and S3 writes them in lower case.
+		h[metadataPrefix+name] = []string{value}
 	}
 	h.Set("Etag", quote(object.ETag))
 	h.Set("Last-Modified", object.Modified.UTC().Format(http.TimeFormat))
