@@ -1,0 +1,223 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tenon/internal/jobrun"
+	"tenon/internal/launch"
+	"tenon/internal/store"
+)
+
+// detailAfter is how long a launch waits for a slot before its run says why.
+const detailAfter = time.Second
+
+// dispatch hands out queued orders until ctx ends.
+func (r *Runner) dispatch(ctx context.Context) {
+	explain := time.NewTimer(detailAfter)
+	defer explain.Stop()
+	for {
+		e, ok := r.queue.take()
+		if ok {
+			r.work.Go(func() { r.carryOut(ctx, e) })
+			continue
+		}
+		select {
+		case <-r.queue.changed:
+			explain.Reset(detailAfter)
+		case <-explain.C:
+			r.explainQueue(ctx)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// explainQueue writes into waiting attempts what they wait for.
+func (r *Runner) explainQueue(ctx context.Context) {
+	for _, key := range r.queue.unexplained() {
+		err := r.Store.Write(ctx, func(tx store.Tx) error {
+			return r.Orchestrator.AttemptDetail(tx, key, jobrun.MsgLocalSlot)
+		})
+		if err != nil && ctx.Err() == nil {
+			r.Logger.Warn("explain waiting attempt", "error", err)
+		}
+	}
+}
+
+// carryOut does one order. An error is the store's or the supervisor's: the
+// order stays, and is tried again.
+func (r *Runner) carryOut(ctx context.Context, e store.Effect) {
+	var err error
+	if e.Kind == store.EffectStop {
+		err = r.stop(ctx, e)
+	} else {
+		err = r.launch(ctx, e)
+	}
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	r.Logger.Error("carry out order", "kind", e.Kind, "error", err)
+	pause(ctx, time.Second)
+	r.queue.again(e)
+}
+
+// launch prepares an attempt and hands it over.
+func (r *Runner) launch(ctx context.Context, e store.Effect) error {
+	ctx, cancel := context.WithTimeout(ctx, r.PrepareTimeout)
+	defer cancel()
+	if !r.queue.preparing(e.Attempt, cancel) {
+		return r.end(e.Attempt, jobrun.End{Cause: jobrun.ByStop}) // stopped while it was queued
+	}
+	a, spec, err := r.specOf(ctx, e)
+	if errors.Is(err, store.ErrNotFound) { // the server was emptied meanwhile
+		r.queue.free(e.Attempt)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if a.State != jobrun.Starting {
+		r.queue.free(e.Attempt) // no longer wanted, or adopted
+		return nil
+	}
+	preparer, ok := r.Preparers[spec.Command.Name]
+	if !ok {
+		return r.end(e.Attempt, jobrun.End{Cause: jobrun.Refused, Reason: fmt.Sprintf(jobrun.MsgUnsupported, kindOf(spec.Command.Name))})
+	}
+	p, err := preparer.Prepare(ctx, spec, func(line string) {
+		if err := r.Supervisor.Notice(ctx, spec.Attempt, line); err != nil && ctx.Err() == nil {
+			r.Logger.Warn("write notice", "attempt", spec.Attempt, "error", err)
+		}
+	})
+	if err != nil {
+		return r.unprepared(ctx, e, err)
+	}
+	p.Timeout, p.Grace, p.OutputLimit = spec.Timeout, r.Grace, r.OutputLimit
+	if p.Limits == (launch.Limits{}) {
+		p.Limits = r.Limits
+	}
+	if !r.queue.handOver(e.Attempt) {
+		return r.end(e.Attempt, jobrun.End{Cause: jobrun.ByStop})
+	}
+	err = r.Supervisor.Start(r.ctx, p)
+	if errors.Is(err, launch.ErrClosed) || err != nil && r.ctx.Err() != nil {
+		return fmt.Errorf("start %s: %w", spec.Attempt, err)
+	}
+	if err != nil {
+		return r.end(e.Attempt, jobrun.End{Cause: jobrun.Refused, Reason: "LAUNCH ERROR | " + err.Error()})
+	}
+	return nil
+}
+
+// unprepared ends an attempt that could not be prepared: because it was stopped,
+// for a reason the user can mend, or for one that only the log explains.
+func (r *Runner) unprepared(ctx context.Context, e store.Effect, err error) error {
+	if r.ctx.Err() != nil {
+		return err // the server ends; the next one prepares again
+	}
+	var mend *launch.PrepareError
+	switch {
+	case r.queue.stopped(e.Attempt):
+		return r.end(e.Attempt, jobrun.End{Cause: jobrun.ByStop})
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return r.end(e.Attempt, jobrun.End{Cause: jobrun.Refused, Reason: fmt.Sprintf("LAUNCH ERROR | Preparing the job took longer than %s.", r.PrepareTimeout)})
+	case errors.As(err, &mend):
+		return r.end(e.Attempt, jobrun.End{Cause: jobrun.Refused, Reason: mend.Message})
+	}
+	r.Logger.Error("prepare attempt", "error", err)
+	return r.end(e.Attempt, jobrun.End{Cause: jobrun.Refused, Reason: "LAUNCH ERROR | The server could not prepare the job; its log says why."})
+}
+
+func kindOf(command string) string {
+	switch command {
+	case jobrun.Ray:
+		return "Ray"
+	case jobrun.ETL, jobrun.Streaming:
+		return "Spark"
+	}
+	return fmt.Sprintf("%q", command)
+}
+
+// specOf reads an attempt and everything its preparation needs.
+func (r *Runner) specOf(ctx context.Context, e store.Effect) (store.Attempt, launch.Spec, error) {
+	var a store.Attempt
+	var spec launch.Spec
+	err := r.Store.Read(ctx, func(tx store.Tx) error {
+		var err error
+		if a, err = tx.Attempt(e.Attempt); err != nil {
+			return fmt.Errorf("read job run: %w", err)
+		}
+		def, err := r.Orchestrator.Definition(tx, a.Definition)
+		if err != nil {
+			return err
+		}
+		spec = launch.Spec{
+			Attempt: a.ID(), Account: a.Scope.Account, Region: a.Scope.Region, JobName: a.Run.JobName,
+			Command: launch.Command(def.Command), GlueVersion: a.Run.Settings.GlueVersion,
+			Workflow: a.Run.Workflow, WorkflowRun: a.Run.WorkflowRun,
+			Timeout: time.Duration(a.Run.Settings.Timeout) * time.Minute,
+		}
+		for _, arg := range jobrun.Merge(def, a.Run.Arguments) {
+			spec.Arguments = append(spec.Arguments, launch.Argument(arg))
+		}
+		return nil
+	})
+	if err != nil {
+		return a, spec, err
+	}
+	if spec.Environment, err = r.Environment(a); err != nil {
+		return a, spec, fmt.Errorf("make environment: %w", err)
+	}
+	return a, spec, nil
+}
+
+// stop carries out an order to stop. Where the attempt is depends on how far its
+// launch has come.
+func (r *Runner) stop(ctx context.Context, e store.Effect) error {
+	switch r.queue.stop(e.Attempt) {
+	case stoppedQueued:
+		return r.end(e.Attempt, jobrun.End{Cause: jobrun.ByStop})
+	case stoppedPreparing:
+		return nil // its launch ends it
+	}
+	var a store.Attempt
+	err := r.Store.Read(ctx, func(tx store.Tx) (err error) {
+		a, err = tx.Attempt(e.Attempt)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read job run: %w", err)
+	}
+	if a.State != jobrun.Stopping {
+		return nil
+	}
+	err = r.Supervisor.Stop(ctx, a.ID(), r.Grace)
+	if errors.Is(err, launch.ErrUnknownAttempt) {
+		return r.end(e.Attempt, jobrun.End{Cause: jobrun.ByStop})
+	}
+	return err
+}
+
+// end ends an attempt that has no process.
+func (r *Runner) end(key store.AttemptKey, end jobrun.End) error {
+	var id string
+	err := r.Store.Write(r.ctx, func(tx store.Tx) error {
+		a, err := tx.Attempt(key)
+		if err != nil {
+			return err
+		}
+		id = a.ID()
+		return r.Orchestrator.AttemptEnded(tx, key, end, time.Time{}, r.Now(), "")
+	})
+	if err != nil {
+		return fmt.Errorf("end job run: %w", err)
+	}
+	r.gone(id, key)
+	return nil
+}
