@@ -77,6 +77,20 @@ func (f *forker) run(ctx context.Context) {
 		case <-ctx.Done():
 			f.killAll()
 			f.wg.Wait()
+			f.abandon()
+			return
+		}
+	}
+}
+
+// abandon leaves attempts that were accepted and never forked as they are, so
+// that nobody waits for them.
+func (f *forker) abandon() {
+	for {
+		select {
+		case a := <-f.t.forks:
+			f.t.createOutput(a.id, a.out)
+		default:
 			return
 		}
 	}
@@ -91,11 +105,14 @@ func (f *forker) start(a *attempt) {
 	}
 	f.t.mu.Unlock()
 	if stopped != "" {
+		f.t.createOutput(a.id, a.out)
 		f.finish(a, launch.Fact{Attempt: a.id, State: launch.Ended, At: f.t.now(), Cause: stopped, ExitCode: -1})
 		return
 	}
 	pid, inForce, err := f.fork(a, proc)
+	out := a.out
 	if err != nil {
+		f.t.createOutput(a.id, out)
 		f.t.mu.Lock()
 		a.exited = true
 		f.t.mu.Unlock()
@@ -112,6 +129,7 @@ func (f *forker) start(a *attempt) {
 	}
 	f.live[pid] = &child{a: a, pid: pid, birth: birth}
 	f.t.forked(a, pid, birth, inForce)
+	f.wg.Go(func() { f.t.createOutput(a.id, out) })
 	if err := f.pump.add(a.out.pipes); err != nil {
 		// What the pipes take without a reader is still read at the end.
 		f.t.log.Error("read output of attempt", "attempt", a.id, "error", err)

@@ -38,9 +38,10 @@ func checkAttempt(id string) error {
 	return nil
 }
 
-// outPath spreads files over 256 folders.
+// outPath spreads files over 16 folders. More of them would be made all the time
+// by a young server, and to make a folder takes longer than to start a process.
 func outPath(logs, attempt string) string {
-	return filepath.Join(logs, attempt[3:5], attempt+".log")
+	return filepath.Join(logs, attempt[3:4], attempt+".log")
 }
 
 // putHeader writes a frame header to the first bytes of buf.

@@ -30,6 +30,7 @@ const (
 	opWatch  = "watch" // turns the connection into a stream of facts
 	opAck    = "ack"
 	opNotice = "notice"
+	opTouch  = "touch" // wait until the attempt's output file exists
 	opDrain  = "drain"
 	opAbsorb = "absorb" // look for generations that died
 )

@@ -132,6 +132,8 @@ func (l *launcher) answer(q *request) reply {
 		err = l.each(q.Attempts, func(id string) error { return l.table.stop(id, time.Duration(q.Grace)) })
 	case opNotice:
 		err = l.each(q.Attempts, func(id string) error { return l.table.notice(id, q.Line) })
+	case opTouch:
+		err = l.each(q.Attempts, l.table.touch)
 	case opAck:
 		err = l.table.ack(q.Attempts)
 	case opDrain:
@@ -179,14 +181,13 @@ func (l *launcher) start(w *wireProcess) error {
 	if err != nil {
 		return err
 	}
-	out := a.out // a belongs to the forking thread now
 	select {
 	case l.table.forks <- a:
+		return nil
 	case <-l.stopping:
-		err = errors.New("launcher is ending")
+		l.table.createOutput(a.id, a.out)
+		return errors.New("launcher is ending")
 	}
-	l.table.createOutput(a, out)
-	return err
 }
 
 // absorbDead takes over generations that died while draining.

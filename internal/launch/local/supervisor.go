@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -133,12 +134,16 @@ func (s *Supervisor) List(ctx context.Context) ([]launch.Fact, error) {
 	return s.every(ctx, "list attempts", request{Op: opList})
 }
 
-// Output implements launch.Supervisor. It reads the file and needs no launcher.
+// Output implements launch.Supervisor. It reads the file and needs no launcher,
+// except to tell an attempt that is just being forked from one that never was.
 func (s *Supervisor) Output(ctx context.Context, attempt string, follow bool) (launch.FrameReader, error) {
 	if err := checkAttempt(attempt); err != nil {
 		return nil, fmt.Errorf("open output: %w", err)
 	}
 	r, err := openReader(ctx, logsOf(s.cfg.Dir), attempt, follow)
+	if errors.Is(err, fs.ErrNotExist) && s.first(ctx, "open output", request{Op: opTouch, Attempts: []string{attempt}}) == nil {
+		r, err = openReader(ctx, logsOf(s.cfg.Dir), attempt, follow)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -115,17 +115,17 @@ func (t *table) begin(p launch.Process) (*attempt, error) {
 }
 
 // createOutput makes the file of an attempt that begin has accepted. To create a
-// file can take longer than to fork (it joins the file system's journal), so the
-// two go on side by side, and whoever has output to write waits here. Without a
-// file the attempt runs on: its end matters more than what it says.
-func (t *table) createOutput(a *attempt, out *output) {
+// file takes longer than to fork (it joins the file system's journal), so it
+// comes after the fork and beside it, and whoever has output to write waits here.
+// Without a file the attempt runs on: its end matters more than what it says.
+func (t *table) createOutput(id string, out *output) {
 	defer out.mu.Unlock()
 	if out.file != nil {
 		return
 	}
-	if _, err := out.open(t.logs, a.id, true); err != nil {
+	if _, err := out.open(t.logs, id, true); err != nil {
 		out.broken = err
-		t.log.Error("create output of attempt", "attempt", a.id, "error", err)
+		t.log.Error("create output of attempt", "attempt", id, "error", err)
 	}
 }
 
@@ -341,6 +341,25 @@ func (t *table) notice(id, line string) error {
 		return errors.Join(fmt.Errorf("attempt %s has ended", id), out.file.Close())
 	}
 	return errors.Join(out.notice(line, t.now()), out.file.Close())
+}
+
+// touch waits until the file of a known attempt exists.
+func (t *table) touch(id string) error {
+	t.mu.Lock()
+	a := t.attempts[id]
+	var out *output
+	if a != nil {
+		out = a.out
+	}
+	t.mu.Unlock()
+	if a == nil {
+		return launch.ErrUnknownAttempt
+	}
+	if out != nil {
+		out.mu.Lock()
+		out.mu.Unlock() //nolint:staticcheck // createOutput holds it; to get it is to have waited
+	}
+	return nil
 }
 
 // drain makes the launcher refuse new attempts.
