@@ -14,7 +14,6 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"tenon/internal/engine"
 	"tenon/internal/glueapi"
 	"tenon/internal/launch"
 	"tenon/internal/wire/auth"
@@ -161,12 +160,12 @@ type explainedUnmet struct {
 }
 
 type explainedNode struct {
-	Type string     `json:"type"`
-	Name string     `json:"name"`
-	Why  engine.Why `json:"why"`
+	Type string `json:"type"`
+	Name string `json:"name"`
+	Why  string `json:"why"`
 }
 
-func explanation(x *engine.Explanation) any {
+func explanation(x *glueapi.Explanation) any {
 	out := struct {
 		Waiting []explainedTrigger `json:"waiting"`
 		Unrun   []explainedNode    `json:"unrun"`
@@ -179,7 +178,7 @@ func explanation(x *engine.Explanation) any {
 		out.Waiting = append(out.Waiting, t)
 	}
 	for _, n := range x.Unrun {
-		out.Unrun = append(out.Unrun, explainedNode{string(n.Type), n.Name, n.Why})
+		out.Unrun = append(out.Unrun, explainedNode{string(n.Type), n.Name, string(n.Why)})
 	}
 	return out
 }

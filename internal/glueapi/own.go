@@ -16,9 +16,12 @@ var ErrStackVersion = errors.New("stack was changed by somebody else")
 // ErrNoStack is returned for a stack that does not exist.
 var ErrNoStack = errors.New("stack does not exist")
 
+// Explanation is what Explain answers.
+type Explanation = engine.Explanation
+
 // Explain says what a run waits for, or why parts of it did not run.
-func (s *Service) Explain(ctx context.Context, workflow, run string) (*engine.Explanation, error) {
-	return view(ctx, s, func(tx store.Tx, scope store.Scope) (*engine.Explanation, error) {
+func (s *Service) Explain(ctx context.Context, workflow, run string) (*Explanation, error) {
+	return view(ctx, s, func(tx store.Tx, scope store.Scope) (*Explanation, error) {
 		row, err := runOf(tx, scope, workflow, run)
 		if err != nil {
 			return nil, err
