@@ -3,6 +3,7 @@ package jobrun
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -80,7 +81,7 @@ func FailureMessage(exit, signal int, tail []byte) string {
 		exit = 128 + signal
 	}
 	if exit == 1 {
-		if line := lastTraceback(tail); line != "" {
+		if line := exceptionLine(tail); line != "" {
 			return line
 		}
 	}
@@ -90,23 +91,32 @@ func FailureMessage(exit, signal int, tail []byte) string {
 // maxMessage bounds an ErrorMessage taken from a script's output, in bytes.
 const maxMessage = 2048
 
-// lastTraceback finds "Type: message" at the end of the last traceback. The
-// message may span lines; the first is enough to act on.
-func lastTraceback(tail []byte) string {
-	i := bytes.LastIndex(tail, []byte("Traceback (most recent call last):"))
-	if i < 0 {
-		return ""
-	}
-	for line := range bytes.Lines(tail[i:]) {
+// exceptionLine finds "Type: message" at the end of the last traceback. The
+// message may span lines; the first is enough to act on. A script that does not
+// even compile dies without a traceback header, so that without one the last
+// line that looks like an exception counts.
+func exceptionLine(tail []byte) string {
+	header := bytes.LastIndex(tail, []byte("Traceback (most recent call last):"))
+	found := ""
+	for line := range bytes.Lines(tail[max(header, 0):]) {
 		line = bytes.TrimRight(line, "\r\n")
 		switch {
 		case len(line) == 0, line[0] == ' ', line[0] == '\t', bytes.HasPrefix(line, []byte("Traceback ")):
 			continue // frames, their source and marks
+		case header >= 0:
+			return clip(strings.ToValidUTF8(string(line), "\uFFFD"))
+		case looksRaised(line):
+			found = clip(strings.ToValidUTF8(string(line), "\uFFFD"))
 		}
-		return clip(strings.ToValidUTF8(string(line), "\uFFFD"))
 	}
-	return ""
+	return found
 }
+
+// raised matches what Python prints of an exception that nobody caught: its type,
+// by an ending that exceptions have or by the module it is from, and a message.
+var raised = regexp.MustCompile(`^(?:[A-Za-z_]\w*(?:Error|Exception|Warning|Interrupt|Exit)|(?:[A-Za-z_]\w*\.)+[A-Z]\w*)(?::|$)`)
+
+func looksRaised(line []byte) bool { return raised.Match(line) }
 
 func clip(s string) string {
 	if len(s) <= maxMessage {

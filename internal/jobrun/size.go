@@ -114,10 +114,10 @@ func CheckSize(s Size) error {
 		return &SizeError{Rule: WorkersAndCapacity}
 	case allocated && capacity:
 		return &SizeError{Rule: BothCapacities}
-	case shell && s.WorkerType != "":
-		return &SizeError{Rule: WorkersOnShell}
 	case workers && (s.WorkerType == "" || s.NumberOfWorkers == nil):
 		return &SizeError{Rule: HalfWorkers}
+	case shell && s.WorkerType != "":
+		return &SizeError{Rule: WorkersOnShell}
 	case workers && s.Command != Ray && *s.NumberOfWorkers < 2:
 		return &SizeError{Rule: TooFewWorkers, WorkerType: s.WorkerType, Limit: 2}
 	case workers && maxWorkers[s.WorkerType] > 0 && *s.NumberOfWorkers > maxWorkers[s.WorkerType]:
@@ -147,7 +147,7 @@ func VersionBelow(version string, n int) bool {
 			}
 			break
 		}
-		major = major*10 + int(c-'0')
+		major = min(major*10+int(c-'0'), 1<<20) // digits without end
 	}
 	return version != "" && major < n
 }
