@@ -85,6 +85,8 @@ func uploadErrors(f *fixture) {
 	f.fails(complete(u, blob.CompleteOptions{}, p[0], p[0]), blob.ErrInvalidPartOrder)
 	f.fails(complete(u, blob.CompleteOptions{}, blob.CompletedPart{Number: 3, ETag: p[0].ETag}), blob.ErrInvalidPart)
 	f.fails(complete(u, blob.CompleteOptions{}, blob.CompletedPart{Number: 1, ETag: p[1].ETag}), blob.ErrInvalidPart)
+	other := blob.Checksum{Algorithm: p[0].Checksum.Algorithm, Value: p[1].Checksum.Value}
+	f.fails(complete(u, blob.CompleteOptions{}, blob.CompletedPart{Number: 1, ETag: p[0].ETag, Checksum: other}), blob.ErrInvalidPart)
 	wrong := int64(99)
 	f.fails(complete(u, blob.CompleteOptions{Size: &wrong}, p[0]), blob.ErrInvalidRequest)
 	f.put("k", "there already")
@@ -100,9 +102,9 @@ func uploadErrors(f *fixture) {
 	f.fails(err, blob.ErrInvalidArgument)
 	_, err = f.s.PutPart(f.ctx, u.UploadRef, 2, strings.NewReader("x"), blob.Expect{Checksum: blob.Checksum{Algorithm: blob.CRC32, Value: "AAAAAA=="}})
 	f.fails(err, blob.ErrBadDigest)
-	other := u.UploadRef
-	other.Key = "k3"
-	f.fails(f.s.AbortUpload(f.ctx, other), blob.ErrNoSuchUpload)
+	elsewhere := u.UploadRef
+	elsewhere.Key = "k3"
+	f.fails(f.s.AbortUpload(f.ctx, elsewhere), blob.ErrNoSuchUpload)
 	f.ok(f.s.AbortUpload(f.ctx, u.UploadRef))
 	f.fails(f.s.AbortUpload(f.ctx, u.UploadRef), blob.ErrNoSuchUpload)
 	f.fails(complete(u, blob.CompleteOptions{}, p[0]), blob.ErrNoSuchUpload)

@@ -196,3 +196,45 @@ func TestTruncatedFileIsNoticed(t *testing.T) {
 		t.Errorf("read %q without an error", got)
 	}
 }
+
+// The same in the middle of an object: no byte may come from behind the gap.
+func TestTruncatedPartIsNoticed(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, indexed.NewMemIndex())
+	ctx := t.Context()
+	if err := s.CreateBucket(ctx, "bucket"); err != nil {
+		t.Fatal(err)
+	}
+	u, err := s.CreateUpload(ctx, "bucket", "k", blob.UploadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parts []blob.CompletedPart
+	for i, body := range []string{strings.Repeat("1", blob.MinPartSize), "222"} {
+		p, err := s.PutPart(ctx, u.UploadRef, i+1, strings.NewReader(body), blob.Expect{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts = append(parts, blob.CompletedPart{Number: i + 1, ETag: p.ETag})
+	}
+	if _, err := s.CompleteUpload(ctx, u.UploadRef, parts, blob.CompleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files(t, dir) {
+		if info, err := os.Stat(name); err != nil {
+			t.Fatal(err)
+		} else if info.Size() > 3 {
+			if err := os.Truncate(name, 10); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	object, err := s.Get(ctx, "bucket", "k", blob.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer object.Body.Close()
+	if got, err := io.ReadAll(object.Body); err == nil || strings.Contains(string(got), "2") {
+		t.Errorf("read %q, error %v", got, err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -136,5 +137,61 @@ func TestReadersAndWriters(t *testing.T) {
 	}
 	if left != 1 {
 		t.Errorf("%d contents are left, want 1", left)
+	}
+}
+
+// between runs something after a reader has its row and before it has pinned it.
+type between struct {
+	indexed.Index
+	run func()
+}
+
+func (x between) GetObject(ctx context.Context, bucket, key string) (indexed.ObjectRow, error) {
+	row, err := x.Index.GetObject(ctx, bucket, key)
+	x.run()
+	return row, err
+}
+
+type committing struct {
+	indexed.Index
+	committed chan struct{}
+}
+
+func (x committing) PutObject(ctx context.Context, row indexed.ObjectRow, cond blob.Conditions) ([]string, error) {
+	freed, err := x.Index.PutObject(ctx, row, cond)
+	close(x.committed)
+	return freed, err
+}
+
+// TestReplacedBetweenRowAndPin closes the one window a reader has, by force.
+func TestReplacedBetweenRowAndPin(t *testing.T) {
+	x := &between{run: func() {}}
+	writer := &committing{Index: indexed.NewMemIndex(), committed: make(chan struct{})}
+	x.Index = writer
+	s := indexed.New(x, memblob.NewContents(), indexed.Config{Now: time.Now})
+	if err := s.CreateBucket(t.Context(), "bucket"); err != nil {
+		t.Fatal(err)
+	}
+	if err := put(t, s, "old"); err != nil {
+		t.Fatal(err)
+	}
+	writer.committed = make(chan struct{})
+	replaced := make(chan error, 1)
+	x.run = func() {
+		go func() {
+			_, err := s.Put(t.Context(), "bucket", "k", strings.NewReader("new"), blob.PutOptions{})
+			replaced <- err
+		}()
+		<-writer.committed
+		// The writer is past its commit; let it come as far as it can.
+		for range 10_000 {
+			runtime.Gosched()
+		}
+	}
+	if got, err := read(t.Context(), s); err != nil || got != "old" {
+		t.Errorf("read %q, error %v", got, err)
+	}
+	if err := <-replaced; err != nil {
+		t.Error(err)
 	}
 }

@@ -123,6 +123,11 @@ func TestBodies(t *testing.T) {
 		f.want(q, status, code)
 		f.wantStored("old")
 	}
+	endless := &zeros{}
+	bad(func(q *request) { q.body = endless }, 400, "IncompleteBody")
+	if endless.read > 1<<20 {
+		t.Errorf("%d bytes were read of a body of 9", endless.read)
+	}
 	header := func(h ...string) func(*request) { return func(q *request) { q.headers = h } }
 	bad(func(q *request) { q.length = 10 }, 400, "IncompleteBody")
 	bad(func(q *request) { q.length = 8 }, 400, "IncompleteBody")
@@ -384,4 +389,16 @@ func TestCopyHeaders(t *testing.T) {
 	}
 	f.want(copied(target, "X-Amz-Copy-Source: bucket/k", "X-Amz-Copy-Source-Range: bytes=20-30"), 416, "InvalidRange")
 	f.want(copied(target, "X-Amz-Copy-Source: bucket/k", "X-Amz-Copy-Source-Range: bytes=2-3"), 200, "")
+}
+
+// zeros end long after anybody should have stopped reading.
+type zeros struct{ read int }
+
+func (z *zeros) Read(p []byte) (int, error) {
+	if z.read > 4<<20 {
+		return 0, io.EOF
+	}
+	clear(p)
+	z.read += len(p)
+	return len(p), nil
 }

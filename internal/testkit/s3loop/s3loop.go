@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"tenon/internal/blob"
+	"tenon/internal/blob/fsblob"
+	"tenon/internal/blob/indexed"
 	"tenon/internal/neighbours/s3"
 	"tenon/internal/wire/sigv4"
 )
@@ -51,6 +53,21 @@ func Start(t testing.TB, store blob.Store) *Server { return start(t, store, (*ht
 // checksums behind them. Client trusts it.
 func StartTLS(t testing.TB, store blob.Store) *Server {
 	return start(t, store, (*httptest.Server).StartTLS)
+}
+
+// StartEmpty is Start over an empty store in a directory of the test.
+func StartEmpty(t testing.TB) *Server {
+	t.Helper()
+	store, err := fsblob.Open(t.TempDir(), indexed.NewMemIndex(), indexed.Config{Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return Start(t, store)
 }
 
 func start(t testing.TB, store blob.Store, listen func(*httptest.Server)) *Server {
