@@ -141,9 +141,11 @@ func (u *unit) decide(job int64, slots int, queuing bool) (jobrun.Admission, err
 	if err != nil {
 		return "", fmt.Errorf("count job runs: %w", err)
 	}
-	waiting, err := u.tx.CountWaiting(job, slots)
-	if err != nil {
-		return "", fmt.Errorf("count queued job runs: %w", err)
+	waiting := 0
+	if holding < slots { // else the queue changes nothing
+		if waiting, err = u.tx.CountWaiting(job, slots); err != nil {
+			return "", fmt.Errorf("count queued job runs: %w", err)
+		}
 	}
 	return jobrun.Decide(slots, holding, waiting, queuing), nil
 }
