@@ -10,7 +10,7 @@ import (
 const attemptColumns = `base, n, rand, seq, version, scope, job, state, holds, run, node, boot, definition, body`
 
 var (
-	qInsertAttempt = sql(`INSERT INTO attempts (` + attemptColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+	qInsertAttempt = sql(`INSERT INTO attempts (` + attemptColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`)
 	qAttempt       = sql(`SELECT ` + attemptColumns + ` FROM attempts WHERE base = ? AND n = ?`)
 	qAttemptsOf    = sql(`SELECT ` + attemptColumns + ` FROM attempts WHERE base = ? ORDER BY n`)
 	qUpdateAttempt = sql(`UPDATE attempts SET version = ?, state = ?, holds = ?, boot = ?, definition = ?, body = ? WHERE base = ? AND n = ? AND version = ?`)
@@ -69,9 +69,8 @@ func (t *tx) InsertAttempt(a store.Attempt) error {
 	}
 	t.note(a.Key.Base, a.Seq, a.Version)
 	t.touchedAttempt(a.Key)
-	_, err = t.exec(qInsertAttempt, a.Key.Base, int64(a.Key.N), a.Rand[:], a.Seq, a.Version, scope, a.Job, string(a.State),
+	return t.insert(qInsertAttempt, a.Key.Base, int64(a.Key.N), a.Rand[:], a.Seq, a.Version, scope, a.Job, string(a.State),
 		flag(a.Holds), a.RunSeq, int64(a.Node), a.Boot, a.Definition[:], body)
-	return err
 }
 
 func (t *tx) Attempt(k store.AttemptKey) (store.Attempt, error) {

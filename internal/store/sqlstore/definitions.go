@@ -11,7 +11,7 @@ import (
 
 var (
 	qWorkflow       = sql(`SELECT uid, version, created, modified, body FROM workflows WHERE scope = ? AND name = ?`)
-	qInsertWorkflow = sql(`INSERT INTO workflows (uid, scope, name, version, created, modified, body) VALUES (?, ?, ?, ?, ?, ?, ?)`)
+	qInsertWorkflow = sql(`INSERT INTO workflows (uid, scope, name, version, created, modified, body) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`)
 	qUpdateWorkflow = sql(`UPDATE workflows SET name = ?, version = ?, created = ?, modified = ?, body = ? WHERE uid = ? AND version = ?`)
 	qDeleteWorkflow = sql(`DELETE FROM workflows WHERE uid = ? AND version = ?`)
 	qWorkflowExists = sql(`SELECT 1 FROM workflows WHERE uid = ?`)
@@ -55,8 +55,7 @@ func (t *tx) InsertWorkflow(w store.Workflow) error {
 		return err
 	}
 	t.note(w.UID, w.Version)
-	_, err = t.exec(qInsertWorkflow, w.UID, scope, w.Name, w.Version, millis(w.Created), millis(w.Modified), body)
-	return err
+	return t.insert(qInsertWorkflow, w.UID, scope, w.Name, w.Version, millis(w.Created), millis(w.Modified), body)
 }
 
 func (t *tx) UpdateWorkflow(w store.Workflow, old int64) error {
@@ -100,7 +99,7 @@ func (t *tx) number(q statement, args ...any) (n int, err error) {
 
 var (
 	qTrigger          = sql(`SELECT uid, version, created, modified, body FROM triggers WHERE scope = ? AND name = ?`)
-	qInsertTrigger    = sql(`INSERT INTO triggers (uid, scope, name, workflow, type, state, version, created, modified, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+	qInsertTrigger    = sql(`INSERT INTO triggers (uid, scope, name, workflow, type, state, version, created, modified, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`)
 	qUpdateTrigger    = sql(`UPDATE triggers SET name = ?, workflow = ?, type = ?, state = ?, version = ?, created = ?, modified = ?, body = ? WHERE uid = ? AND version = ?`)
 	qDeleteTrigger    = sql(`DELETE FROM triggers WHERE uid = ? AND version = ?`)
 	qTriggerExists    = sql(`SELECT 1 FROM triggers WHERE uid = ?`)
@@ -158,9 +157,8 @@ func (t *tx) InsertTrigger(x store.Trigger) error {
 		return err
 	}
 	t.note(x.UID, x.Version)
-	_, err = t.exec(qInsertTrigger, x.UID, scope, d.Name, d.Workflow, string(d.Type), string(d.State),
+	return t.insert(qInsertTrigger, x.UID, scope, d.Name, d.Workflow, string(d.Type), string(d.State),
 		x.Version, millis(x.Created), millis(x.Modified), body)
-	return err
 }
 
 func (t *tx) UpdateTrigger(x store.Trigger, old int64) error {
@@ -189,7 +187,7 @@ func (t *tx) CountTriggers(s store.Scope) (int, error) { return t.count(qCountTr
 
 var (
 	qDocument       = sql(`SELECT name, uid, version, created, modified, tags, body FROM documents WHERE scope = ? AND kind = ? AND name = ?`)
-	qInsertDocument = sql(`INSERT INTO documents (uid, scope, kind, name, version, created, modified, tags, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+	qInsertDocument = sql(`INSERT INTO documents (uid, scope, kind, name, version, created, modified, tags, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`)
 	qUpdateDocument = sql(`UPDATE documents SET kind = ?, name = ?, version = ?, created = ?, modified = ?, tags = ?, body = ? WHERE uid = ? AND version = ?`)
 	qDeleteDocument = sql(`DELETE FROM documents WHERE uid = ? AND version = ?`)
 	qDocumentExists = sql(`SELECT 1 FROM documents WHERE uid = ?`)
@@ -247,8 +245,7 @@ func (t *tx) InsertDocument(d store.Document) error {
 		return err
 	}
 	t.note(d.UID, d.Version)
-	_, err = t.exec(qInsertDocument, d.UID, scope, string(d.Kind), d.Name, d.Version, millis(d.Created), millis(d.Modified), tags, blob(d.Body))
-	return err
+	return t.insert(qInsertDocument, d.UID, scope, string(d.Kind), d.Name, d.Version, millis(d.Created), millis(d.Modified), tags, blob(d.Body))
 }
 
 func (t *tx) UpdateDocument(d store.Document, old int64) error {

@@ -54,13 +54,13 @@ func (t *tx) NextTimer() (at time.Time, err error) {
 }
 
 var (
-	qAddEffect    = sql(`INSERT INTO outbox (seq, key, kind, base, n, owner, low) VALUES (?, ?, ?, ?, ?, ?, ?)`)
+	qAddEffect    = sql(`INSERT INTO outbox (seq, key, kind, base, n, owner, low) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`)
 	qDeleteEffect = sql(`DELETE FROM outbox WHERE key = ?`)
 	qListEffects  = sql(`SELECT seq, key, kind, base, n, owner, low FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?`)
 )
 
 func (t *tx) AddEffect(e store.Effect) error {
-	_, err := t.exec(qAddEffect, e.Seq, e.Key, string(e.Kind), e.Attempt.Base, int64(e.Attempt.N), e.Owner, flag(e.Low))
+	err := t.insert(qAddEffect, e.Seq, e.Key, string(e.Kind), e.Attempt.Base, int64(e.Attempt.N), e.Owner, flag(e.Low))
 	if err == nil {
 		t.note(e.Seq)
 		t.committed.Effects = append(t.committed.Effects, e)
@@ -89,12 +89,11 @@ func (t *tx) ListEffects(after int64, limit int) (out []store.Effect, err error)
 
 var (
 	qReply    = sql(`SELECT body FROM replies WHERE day = ? AND key = ?`)
-	qPutReply = sql(`INSERT INTO replies (day, key, body) VALUES (?, ?, ?)`)
+	qPutReply = sql(`INSERT INTO replies (day, key, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`)
 )
 
 func (t *tx) Reply(key store.Hash, day int64) ([]byte, error) { return t.body(qReply, day, key[:]) }
 
 func (t *tx) PutReply(key store.Hash, day int64, body []byte) error {
-	_, err := t.exec(qPutReply, day, key[:], blob(body))
-	return err
+	return t.insert(qPutReply, day, key[:], blob(body))
 }

@@ -4,7 +4,7 @@ import "tenon/internal/store"
 
 var (
 	qBucket       = sql(`SELECT name, created, body FROM buckets WHERE name = ?`)
-	qInsertBucket = sql(`INSERT INTO buckets (name, created, body) VALUES (?, ?, ?)`)
+	qInsertBucket = sql(`INSERT INTO buckets (name, created, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`)
 	qDeleteBucket = sql(`DELETE FROM buckets WHERE name = ?`)
 	qListBuckets  = sql(`SELECT name, created, body FROM buckets ORDER BY name`)
 )
@@ -23,8 +23,7 @@ func (t *tx) Bucket(name string) (b store.Bucket, err error) {
 }
 
 func (t *tx) InsertBucket(b store.Bucket) error {
-	_, err := t.exec(qInsertBucket, bytes(b.Name), millis(b.Created), blob(b.Body))
-	return err
+	return t.insert(qInsertBucket, bytes(b.Name), millis(b.Created), blob(b.Body))
 }
 
 func (t *tx) DeleteBucket(name string) error { return t.change(qDeleteBucket, bytes(name)) }
@@ -73,7 +72,7 @@ func (t *tx) ListObjects(bucket, from, to string, limit int) (out []store.Object
 
 var (
 	qUpload       = sql(`SELECT id, bucket, key, body FROM uploads WHERE id = ?`)
-	qInsertUpload = sql(`INSERT INTO uploads (id, bucket, key, body) VALUES (?, ?, ?, ?)`)
+	qInsertUpload = sql(`INSERT INTO uploads (id, bucket, key, body) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`)
 	qDeleteUpload = sql(`DELETE FROM uploads WHERE id = ?`)
 	qDeleteParts  = sql(`DELETE FROM upload_parts WHERE upload = ?`)
 	qListUploads  = sql(`SELECT id, bucket, key, body FROM uploads WHERE bucket = ? AND key >= ? AND (key > ? OR id > ?) AND key < ? ORDER BY key, id LIMIT ?`)
@@ -93,8 +92,7 @@ func (t *tx) Upload(id string) (u store.Upload, err error) {
 }
 
 func (t *tx) InsertUpload(u store.Upload) error {
-	_, err := t.exec(qInsertUpload, bytes(u.ID), bytes(u.Bucket), bytes(u.Key), blob(u.Body))
-	return err
+	return t.insert(qInsertUpload, bytes(u.ID), bytes(u.Bucket), bytes(u.Key), blob(u.Body))
 }
 
 func (t *tx) DeleteUpload(id string) error {

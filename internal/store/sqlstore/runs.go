@@ -36,7 +36,7 @@ func (t *tx) body(q statement, args ...any) (b []byte, err error) {
 const runColumns = `seq, rand, version, scope, kind, workflow, workflow_name, started, completed, snapshot, body`
 
 var (
-	qInsertRun = sql(`INSERT INTO runs (seq, rand, version, scope, kind, workflow, workflow_name, active, started, completed, snapshot, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+	qInsertRun = sql(`INSERT INTO runs (seq, rand, version, scope, kind, workflow, workflow_name, active, started, completed, snapshot, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`)
 	qRun       = sql(`SELECT ` + runColumns + ` FROM runs WHERE seq = ?`)
 	// What a run is never changes; how it stands does.
 	qUpdateRun  = sql(`UPDATE runs SET version = ?, active = ?, completed = ?, snapshot = ?, body = ? WHERE seq = ? AND version = ?`)
@@ -96,7 +96,7 @@ func (t *tx) InsertRun(r store.Run) error {
 	}
 	t.note(r.Seq, r.Version)
 	t.touchedRun(r.Seq)
-	_, err = t.exec(qInsertRun, r.Seq, r.Rand[:], r.Version, scope, string(r.Kind), r.Workflow, r.WorkflowName,
+	err = t.insert(qInsertRun, r.Seq, r.Rand[:], r.Version, scope, string(r.Kind), r.Workflow, r.WorkflowName,
 		flag(!r.Head.Status.Terminal()), millis(r.Started), millis(r.Completed), r.Snapshot[:], body)
 	return err
 }

@@ -62,6 +62,16 @@ func (t *tx) change(q statement, args ...any) error {
 	return err
 }
 
+// insert is exec for a row that must be new. Its statement does nothing on a
+// conflict, because an error would end the whole transaction on some databases.
+func (t *tx) insert(q statement, args ...any) error {
+	n, err := t.exec(q, args...)
+	if err == nil && n == 0 {
+		return store.ErrExists
+	}
+	return err
+}
+
 // replace is exec for a change of a live row under its version. version looks up
 // whether the row exists, to tell why nothing changed.
 func (t *tx) replace(q, exists statement, key []any, args ...any) error {
