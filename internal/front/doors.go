@@ -118,7 +118,7 @@ func (f *Front) s3(q *request) {
 	payload, trailers := io.Reader(q.r.Body), func() http.Header { return q.r.Trailer }
 	if q.signed != nil {
 		b := q.signed.Body(q.r.Body)
-		payload, trailers = b, b.Trailer
+		payload, trailers = s3Payload{b}, b.Trailer
 	}
 	r := q.r.WithContext(auth.WithCall(q.r.Context(), q.call))
 	if err := f.S3.Serve(q.w, r, payload, trailers, q.id); err != nil && r.Context().Err() == nil {
@@ -135,6 +135,29 @@ var s3Codes = map[sigv4.Kind]string{
 	sigv4.KindPayloadMismatch: "XAmzContentSHA256Mismatch", sigv4.KindIncompleteBody: "IncompleteBody",
 	sigv4.KindMalformedTrailer: "MalformedTrailerError",
 }
+
+// s3Payload tells what is wrong with a body in S3's words.
+type s3Payload struct{ *sigv4.Body }
+
+func (p s3Payload) Read(b []byte) (int, error) {
+	n, err := p.Body.Read(b)
+	var wrong *sigv4.Error
+	if errors.As(err, &wrong) {
+		err = &s3Error{code: s3Codes[wrong.Kind], err: wrong}
+	}
+	return n, err
+}
+
+// s3Error is an error with S3's code for it.
+type s3Error struct {
+	code string
+	err  *sigv4.Error
+}
+
+func (e *s3Error) Error() string        { return e.err.Error() }
+func (e *s3Error) Unwrap() error        { return e.err }
+func (e *s3Error) ErrorCode() string    { return e.code }
+func (e *s3Error) ErrorMessage() string { return e.err.Message }
 
 // refuse answers an error of the gate in the words of the door it was meant for.
 func (f *Front) refuse(q *request, err error) {
