@@ -68,7 +68,7 @@ func (t *tx) InsertAttempt(a store.Attempt) error {
 		return err
 	}
 	t.note(a.Key.Base, a.Seq, a.Version)
-	t.touchedAttempt(a.Key)
+	t.committed.AddAttempt(a.Key)
 	return t.insert(qInsertAttempt, a.Key.Base, int64(a.Key.N), a.Rand[:], a.Seq, a.Version, scope, a.Job, string(a.State),
 		flag(a.Holds), a.RunSeq, int64(a.Node), a.Boot, a.Definition[:], body)
 }
@@ -85,7 +85,7 @@ func (t *tx) UpdateAttempt(a store.Attempt, old int64) error {
 		return err
 	}
 	t.note(a.Version)
-	t.touchedAttempt(a.Key)
+	t.committed.AddAttempt(a.Key)
 	base, n := a.Key.Base, int64(a.Key.N)
 	return t.replace(qUpdateAttempt, qAttemptExists, []any{base, n},
 		a.Version, string(a.State), flag(a.Holds), a.Boot, a.Definition[:], body, base, n, old)

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +25,7 @@ var (
 func (t *tx) SetTimer(x store.Timer) error {
 	// Rounded up, so that no timer comes early.
 	due := x.Due.Add(time.Millisecond - 1).Truncate(time.Millisecond).UTC()
-	t.touchedTimer(due)
+	t.committed.AddWake(due)
 	_, err := t.exec(qSetTimer, string(x.Kind), x.Ref, due.UnixMilli())
 	return err
 }
@@ -71,7 +70,7 @@ func (t *tx) AddEffect(e store.Effect) error {
 func (t *tx) DeleteEffect(key string) error {
 	_, err := t.exec(qDeleteEffect, key)
 	if err == nil {
-		t.committed.Effects = slices.DeleteFunc(t.committed.Effects, func(e store.Effect) bool { return e.Key == key })
+		t.committed.DropEffect(key)
 	}
 	return err
 }

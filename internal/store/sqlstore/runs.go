@@ -95,7 +95,7 @@ func (t *tx) InsertRun(r store.Run) error {
 		return err
 	}
 	t.note(r.Seq, r.Version)
-	t.touchedRun(r.Seq)
+	t.committed.AddRun(r.Seq)
 	err = t.insert(qInsertRun, r.Seq, r.Rand[:], r.Version, scope, string(r.Kind), r.Workflow, r.WorkflowName,
 		flag(!r.Head.Status.Terminal()), millis(r.Started), millis(r.Completed), r.Snapshot[:], body)
 	return err
@@ -112,7 +112,7 @@ func (t *tx) UpdateRun(r store.Run, old int64) error {
 		return err
 	}
 	t.note(r.Version)
-	t.touchedRun(r.Seq)
+	t.committed.AddRun(r.Seq)
 	return t.replace(qUpdateRun, qRunExists, []any{r.Seq},
 		r.Version, flag(!r.Head.Status.Terminal()), millis(r.Completed), r.Snapshot[:], body, r.Seq, old)
 }

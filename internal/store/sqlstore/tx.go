@@ -3,9 +3,7 @@ package sqlstore
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
-	"time"
 
 	"tenon/internal/store"
 )
@@ -203,38 +201,6 @@ func loadScopes(c *session, s *shared) error {
 	}
 	s.publish(found)
 	return nil
-}
-
-// merge appends what another transaction of the same commit left to do.
-func merge(all *store.Committed, c store.Committed) {
-	all.Effects = append(all.Effects, c.Effects...)
-	all.Runs = append(all.Runs, c.Runs...)
-	all.Attempts = append(all.Attempts, c.Attempts...)
-	if all.Wake.IsZero() || !c.Wake.IsZero() && c.Wake.Before(all.Wake) {
-		all.Wake = c.Wake
-	}
-}
-
-func empty(c store.Committed) bool {
-	return len(c.Effects) == 0 && len(c.Runs) == 0 && len(c.Attempts) == 0 && c.Wake.IsZero()
-}
-
-func (t *tx) touchedRun(seq int64) {
-	if !slices.Contains(t.committed.Runs, seq) {
-		t.committed.Runs = append(t.committed.Runs, seq)
-	}
-}
-
-func (t *tx) touchedAttempt(k store.AttemptKey) {
-	if !slices.Contains(t.committed.Attempts, k) {
-		t.committed.Attempts = append(t.committed.Attempts, k)
-	}
-}
-
-func (t *tx) touchedTimer(due time.Time) {
-	if t.committed.Wake.IsZero() || due.Before(t.committed.Wake) {
-		t.committed.Wake = due
-	}
 }
 
 // hashes is a bounded set of snapshots known to be committed. Only the writer

@@ -292,9 +292,9 @@ func (w *writer) end(group []*request) {
 		}
 		w.shared.publish(r.tx.scopes)
 		w.known.add(r.tx.snapshots)
-		merge(&all, r.tx.committed)
+		all.Append(r.tx.committed)
 	}
-	if !empty(all) {
+	if !all.Empty() {
 		w.notify(all)
 	}
 	for _, r := range group {
