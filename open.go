@@ -23,6 +23,7 @@ import (
 	"tenon/internal/store"
 	"tenon/internal/store/memstore"
 	"tenon/internal/store/sqlstore"
+	"tenon/internal/testkit/crashpoint"
 	"tenon/internal/wire/auth"
 	"tenon/python"
 )
@@ -130,7 +131,7 @@ func (s *Server) openSupervisor(context.Context) error {
 	}
 	sup, err := local.New(local.Config{
 		Dir: filepath.Join(s.root, "launcher"), Executable: self, Args: []string{LauncherCommand},
-		Env: environment("TMPDIR", "TENON_CRASH"), Ephemeral: s.config.Ephemeral, Logger: s.config.Logger,
+		Env: environment("TMPDIR", crashpoint.Variable), Ephemeral: s.config.Ephemeral, Logger: s.config.Logger,
 	})
 	if err != nil {
 		return fmt.Errorf("start launcher: %w", err)

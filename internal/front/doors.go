@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/glue/types"
 
+	"tenon/internal/testkit/crashpoint"
 	"tenon/internal/wire/auth"
 	"tenon/internal/wire/awsjson"
 	"tenon/internal/wire/sigv4"
@@ -50,6 +51,7 @@ func (f *Front) glue(q *request) {
 		f.fail(q, fmt.Errorf("encode reply: %w", err))
 		return
 	}
+	crashpoint.Hit("front.before-reply")
 	f.write(q, http.StatusOK, reply)
 }
 

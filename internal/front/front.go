@@ -4,7 +4,8 @@
 // not proven who they are, that a route which declares no permission is denied,
 // and that the bytes whose signature was checked are the bytes that are parsed.
 //
-// It knows no operation: doors do. It holds no state.
+// It knows no operation: doors do. It holds no state. Its crash point is
+// front.before-reply: an operation of Glue has acted, and nobody was told.
 package front
 
 import (

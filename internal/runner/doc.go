@@ -31,6 +31,19 @@
 //  3. Every attempt that holds a slot of its job is queued here, known to the
 //     supervisor, or ended as lost.
 //
+// # Crash points (testkit/crashpoint)
+//
+//	runner.before-prepare  slot taken, nothing prepared
+//	runner.before-start    prepared, the supervisor not asked
+//	runner.after-start     the supervisor has it, nobody heard
+//	runner.before-stop     stop decided, the supervisor not asked
+//	runner.after-stop      the supervisor stops it, the order still stands
+//	runner.before-record   fact heard, not written
+//	runner.before-ack      end written, the supervisor still knows it
+//	runner.after-ack       end written and forgotten by the supervisor
+//	runner.before-timer    timer due, nothing done
+//	runner.after-timer     timer done, the next one not looked at
+//
 // It decides nothing about runs: orchestrate does. It waits for every goroutine
 // that it starts.
 package runner

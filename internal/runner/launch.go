@@ -9,6 +9,7 @@ import (
 	"tenon/internal/jobrun"
 	"tenon/internal/launch"
 	"tenon/internal/store"
+	"tenon/internal/testkit/crashpoint"
 )
 
 // detailAfter is how long a launch waits for a slot before its run says why.
@@ -87,6 +88,7 @@ func (r *Runner) launch(ctx context.Context, e store.Effect) error {
 	if !ok {
 		return r.end(e.Attempt, jobrun.End{Cause: jobrun.Refused, Reason: fmt.Sprintf(jobrun.MsgUnsupported, kindOf(spec.Command.Name))})
 	}
+	crashpoint.Hit("runner.before-prepare")
 	p, err := preparer.Prepare(ctx, spec, func(line string) {
 		if err := r.Supervisor.Notice(ctx, spec.Attempt, line); err != nil && ctx.Err() == nil {
 			r.Logger.Warn("write notice", "attempt", spec.Attempt, "error", err)
@@ -102,7 +104,9 @@ func (r *Runner) launch(ctx context.Context, e store.Effect) error {
 	if !r.queue.handOver(e.Attempt) {
 		return r.end(e.Attempt, jobrun.End{Cause: jobrun.ByStop})
 	}
+	crashpoint.Hit("runner.before-start")
 	err = r.Supervisor.Start(r.ctx, p)
+	crashpoint.Hit("runner.after-start")
 	if errors.Is(err, launch.ErrClosed) || err != nil && r.ctx.Err() != nil {
 		return fmt.Errorf("start %s: %w", spec.Attempt, err)
 	}
@@ -197,7 +201,9 @@ func (r *Runner) stop(ctx context.Context, e store.Effect) error {
 	if a.State != jobrun.Stopping {
 		return nil
 	}
+	crashpoint.Hit("runner.before-stop")
 	err = r.Supervisor.Stop(ctx, a.ID(), r.Grace)
+	crashpoint.Hit("runner.after-stop")
 	if errors.Is(err, launch.ErrUnknownAttempt) {
 		return r.end(e.Attempt, jobrun.End{Cause: jobrun.ByStop})
 	}

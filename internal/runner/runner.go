@@ -12,6 +12,7 @@ import (
 	"tenon/internal/launch"
 	"tenon/internal/orchestrate"
 	"tenon/internal/store"
+	"tenon/internal/testkit/crashpoint"
 )
 
 // Config holds what a Runner needs.
@@ -139,6 +140,7 @@ func (r *Runner) record(f launch.Fact) error {
 		return r.disown(f, fmt.Errorf("parse attempt: %w", err))
 	}
 	unknown := false
+	crashpoint.Hit("runner.before-record")
 	err = r.Store.Write(r.ctx, func(tx store.Tx) error {
 		a, err := tx.Attempt(key)
 		if unknown = errors.Is(err, store.ErrNotFound) || err == nil && a.Rand != rand; unknown {
@@ -164,7 +166,9 @@ func (r *Runner) record(f launch.Fact) error {
 		}
 		return r.disown(f, store.ErrNotFound)
 	case f.Final():
+		crashpoint.Hit("runner.before-ack")
 		r.gone(f.Attempt, key)
+		crashpoint.Hit("runner.after-ack")
 	}
 	return nil
 }

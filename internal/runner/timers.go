@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tenon/internal/store"
+	"tenon/internal/testkit/crashpoint"
 )
 
 // alarm remembers the earliest time at which a timer is due.
@@ -93,9 +94,11 @@ func (r *Runner) doDue(ctx context.Context) (time.Time, error) {
 			return next, err
 		}
 		for _, t := range due {
+			crashpoint.Hit("runner.before-timer")
 			if err := r.Store.Write(ctx, func(tx store.Tx) error { return r.Orchestrator.TimerDue(tx, t) }); err != nil {
 				return time.Time{}, err
 			}
+			crashpoint.Hit("runner.after-timer")
 		}
 	}
 }

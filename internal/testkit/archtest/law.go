@@ -87,6 +87,7 @@ var rooms = []room{
 		name:     "edges",
 		packages: []string{"internal/console", "internal/front", "internal/template", "internal/ops"},
 		may:      join(ports, "services", "wire"),
+		extra:    map[string][]string{"internal/front": {"crash points"}},
 		tests:    twins,
 	},
 	// Only the root package sees adapters and services together.
@@ -94,7 +95,7 @@ var rooms = []room{
 		name:     "tenon",
 		packages: []string{"."},
 		may: join(ports, "store adapters", "blob adapters", "launch adapters", "application", "services",
-			"internal/front", "internal/console", "internal/ops", "core", "wire", "lang", "python"),
+			"internal/front", "internal/console", "internal/ops", "core", "wire", "lang", "python", "crash points"),
 		tests: []string{"internal/cli", "internal/template"},
 	},
 	{
@@ -109,7 +110,13 @@ var rooms = []room{
 	{name: "testkit", packages: []string{"internal/testkit/*"}, may: join(ports, "testkit", "crash points", "tenon", "cli", "store adapters",
 		"blob adapters", "launch adapters", "store suite", "blob suite", "launch suite", "application", "services", "edges", "core", "wire", "lang")},
 	{name: "bench", packages: []string{"bench"}, may: []string{".", "cli", "launch port", "wire", "testkit"}},
-	{name: "black box", packages: []string{"conformance", "examples"}, may: []string{".", "cli", "wire", "testkit"}},
+	{
+		name: "black box", packages: []string{"conformance", "conformance/crash", "examples"},
+		may: []string{".", "cli", "wire", "testkit"},
+		// The crash tests give a server jobs that keep evidence, and read the data
+		// directory that a closed server leaves.
+		extra: map[string][]string{"conformance/crash": {"launch port", "store port", "internal/store/sqlstore"}},
+	},
 }
 
 // A borrowed names who may import a package from outside the module, or a part

@@ -13,5 +13,9 @@ package crashpoint
 // Enabled tells whether this build can crash on purpose.
 const Enabled = false
 
+// Variable names the environment variable that names the point; it is empty in
+// this build, which knows of no such thing.
+const Variable = ""
+
 // Hit does nothing in this build.
 func Hit(string) {}

@@ -16,10 +16,13 @@ import (
 // Enabled tells whether this build can crash on purpose.
 const Enabled = true
 
+// Variable names the environment variable that names the point.
+const Variable = "TENON_CRASH"
+
 var (
 	hits  atomic.Int64
 	point = sync.OnceValues(func() (string, int64) {
-		name, nth, found := strings.Cut(os.Getenv("TENON_CRASH"), ":")
+		name, nth, found := strings.Cut(os.Getenv(Variable), ":")
 		n, err := strconv.ParseInt(nth, 10, 64)
 		if !found || err != nil {
 			n = 1
