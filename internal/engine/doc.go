@@ -51,5 +51,5 @@
 //     waiting + unrun nodes; each node is counted once.
 //  3. A run is terminal only if Active is 0 and no trigger is ready or firing.
 //  4. The cost of Record depends on the degree of the node it touches, not on
-//     the size of the run.
+//     the size of the run; only StopRequested looks at every node.
 package engine

@@ -50,7 +50,7 @@ type Explanation struct {
 // triggers are unmet and why nodes did not run. It loads the whole run.
 func Explain(r Run) (Explanation, error) {
 	var out Explanation
-	x := explainer{r: r, why: make([]Why, len(r.Graph.Nodes)), seen: make([]bool, len(r.Graph.Nodes)), starters: map[int][]int{}}
+	x := explainer{r: r, why: make([]Why, len(r.Graph.Nodes)), starters: map[int][]int{}}
 	for i := range r.Graph.Nodes {
 		s, err := r.Node(i)
 		if err != nil {
@@ -75,9 +75,10 @@ func Explain(r Run) (Explanation, error) {
 		}
 		out.Waiting = append(out.Waiting, w)
 	}
+	x.settle()
 	for n, node := range r.Graph.Nodes {
-		if node.Type != flow.TriggerNode && len(x.states[n].Runs) == 0 {
-			out.Unrun = append(out.Unrun, Unrun{Type: node.Type, Name: node.Name, Why: x.node(n)})
+		if x.unrun(n) {
+			out.Unrun = append(out.Unrun, Unrun{Type: node.Type, Name: node.Name, Why: x.why[n]})
 		}
 	}
 	return out, nil
@@ -87,7 +88,6 @@ type explainer struct {
 	r        Run
 	states   []*NodeState
 	why      []Why
-	seen     []bool
 	starters map[int][]int
 }
 
@@ -107,18 +107,29 @@ func (x *explainer) unmet(t int) []Unmet {
 	return out
 }
 
-// node says why node n did not run: the mildest reason of the triggers that
-// could have started it.
-func (x *explainer) node(n int) Why {
-	if x.seen[n] {
-		if x.why[n] == "" { // a cycle that nothing enters
-			return Unreachable
-		}
-		return x.why[n]
+// settle says why each node did not run: the mildest reason of the triggers that
+// could have started it. Reasons of a cycle hang on each other, so all begin as
+// the worst and are made milder until none changes; what nothing enters stays
+// Unreachable.
+func (x *explainer) settle() {
+	for n := range x.why {
+		x.why[n] = Unreachable
 	}
-	x.seen[n] = true
-	x.why[n] = mildest(x.starters[n], x.trigger)
-	return x.why[n]
+	for changed := true; changed; {
+		changed = false
+		for n := range x.why {
+			if !x.unrun(n) {
+				continue
+			}
+			if w := mildest(x.starters[n], x.trigger); w != x.why[n] {
+				x.why[n], changed = w, true
+			}
+		}
+	}
+}
+
+func (x *explainer) unrun(n int) bool {
+	return x.r.Graph.Nodes[n].Type != flow.TriggerNode && len(x.states[n].Runs) == 0
 }
 
 // trigger says why trigger t did not fire.
@@ -144,10 +155,10 @@ func (x *explainer) trigger(t int) Why {
 		return StateDidNotOccur
 	}
 	return mildest(blocking, func(n int) Why {
-		if len(x.states[n].Runs) > 0 {
+		if !x.unrun(n) {
 			return StateDidNotOccur
 		}
-		return x.node(n)
+		return x.why[n]
 	})
 }
 

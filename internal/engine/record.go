@@ -130,7 +130,14 @@ func recordStart(r Run, f ActionStarted, refused bool) (Run, error) {
 	if err := r.loadAround(n); err != nil {
 		return r, err
 	}
-	err := r.change(n, func(s *NodeState) {
+	s, err := r.Node(n)
+	if err != nil {
+		return r, err
+	}
+	if f.ID == "" || slices.ContainsFunc(s.Runs, func(x ActionRun) bool { return x.ID == f.ID }) {
+		return r, fmt.Errorf("action run %q of node %d is not new: %w", f.ID, n, ErrIllegal)
+	}
+	err = r.change(n, func(s *NodeState) {
 		s.Runs = append(s.Runs, ActionRun{ID: f.ID, Trigger: f.Trigger, Action: f.Action, State: f.State, Refused: refused})
 		switch {
 		case !refused:
