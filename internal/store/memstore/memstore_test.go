@@ -12,13 +12,14 @@ import (
 )
 
 func TestStore(t *testing.T) {
-	storetest.Run(t, func(*testing.T) store.Store { return New(0) })
+	storetest.Run(t, func(*testing.T) store.Store { return New() })
 }
 
 // TestTimeout proves that a store waits on virtual time alone.
 func TestTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New(5 * time.Second)
+		s := New()
+		s.Timeout = 5 * time.Second
 		begin := time.Now()
 		release := make(chan struct{})
 		go func() {

@@ -19,20 +19,22 @@ import (
 
 // Store is a store in memory.
 type Store struct {
+	// Timeout bounds how long a transaction may wait for its turn; 0 is no bound. It
+	// is set before the first one.
+	Timeout time.Duration
+
 	// turn holds a token while a transaction runs.
 	turn        chan struct{}
 	closed      chan struct{}
-	timeout     time.Duration
 	data        *data
 	subscribers []func(store.Committed)
 }
 
 var _ store.Store = (*Store)(nil)
 
-// New returns an empty store. timeout bounds how long a transaction may wait for
-// its turn; 0 is no bound.
-func New(timeout time.Duration) *Store {
-	return &Store{turn: make(chan struct{}, 1), closed: make(chan struct{}), timeout: timeout, data: newData()}
+// New returns an empty store.
+func New() *Store {
+	return &Store{turn: make(chan struct{}, 1), closed: make(chan struct{}), data: newData()}
 }
 
 // Write implements store.Store. A panic of fn is the caller's.
@@ -82,8 +84,8 @@ func (s *Store) take(ctx context.Context) error {
 	default:
 	}
 	var late <-chan time.Time
-	if s.timeout > 0 {
-		timer := time.NewTimer(s.timeout)
+	if s.Timeout > 0 {
+		timer := time.NewTimer(s.Timeout)
 		defer timer.Stop()
 		late = timer.C
 	}
