@@ -35,6 +35,9 @@ type Config struct {
 	// user's cache directory for an ephemeral server.
 	CacheDir string
 	Listen   string // host:port; DefaultListen
+	// Listener takes the place of Listen where somebody else has bound the address.
+	// A server that was made closes it.
+	Listener net.Listener
 	Account  string // 12 digits; DefaultAccount
 	Region   string // DefaultRegion
 
@@ -82,6 +85,9 @@ type S3Config struct {
 
 // fill checks c and fills in defaults.
 func (c *Config) fill() error {
+	if c.Listener != nil {
+		c.Listen = c.Listener.Addr().String()
+	}
 	c.Listen = cmp.Or(c.Listen, DefaultListen)
 	c.Account = cmp.Or(c.Account, DefaultAccount)
 	c.Region = cmp.Or(c.Region, DefaultRegion)

@@ -124,10 +124,13 @@ func (s *Server) openRoot() error {
 
 // listen binds the address and learns the URL that jobs and people use.
 func (s *Server) listen(ctx context.Context) error {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", s.config.Listen)
-	if err != nil {
-		return fmt.Errorf("listen on %s: %w", s.config.Listen, err)
+	l := s.config.Listener
+	if l == nil {
+		var lc net.ListenConfig
+		var err error
+		if l, err = lc.Listen(ctx, "tcp", s.config.Listen); err != nil {
+			return fmt.Errorf("listen on %s: %w", s.config.Listen, err)
+		}
 	}
 	s.listener = l
 	s.onClose(func() error {
