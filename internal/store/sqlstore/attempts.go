@@ -70,7 +70,7 @@ func (t *tx) InsertAttempt(a store.Attempt) error {
 	t.note(a.Key.Base, a.Seq, a.Version)
 	t.committed.AddAttempt(a.Key)
 	return t.insert(qInsertAttempt, a.Key.Base, int64(a.Key.N), a.Rand[:], a.Seq, a.Version, scope, a.Job, string(a.State),
-		flag(a.Holds), a.RunSeq, int64(a.Node), a.Boot, a.Definition[:], body)
+		bit(a.Holds), a.RunSeq, int64(a.Node), a.Boot, a.Definition[:], body)
 }
 
 func (t *tx) Attempt(k store.AttemptKey) (store.Attempt, error) {
@@ -88,7 +88,7 @@ func (t *tx) UpdateAttempt(a store.Attempt, old int64) error {
 	t.committed.AddAttempt(a.Key)
 	base, n := a.Key.Base, int64(a.Key.N)
 	return t.replace(qUpdateAttempt, qAttemptExists, []any{base, n},
-		a.Version, string(a.State), flag(a.Holds), a.Boot, a.Definition[:], body, base, n, old)
+		a.Version, string(a.State), bit(a.Holds), a.Boot, a.Definition[:], body, base, n, old)
 }
 
 func (t *tx) ListJobAttempts(job, below int64, limit int) ([]store.Attempt, error) {

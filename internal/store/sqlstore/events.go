@@ -59,7 +59,7 @@ var (
 )
 
 func (t *tx) AddEffect(e store.Effect) error {
-	err := t.insert(qAddEffect, e.Seq, e.Key, string(e.Kind), e.Attempt.Base, int64(e.Attempt.N), e.Owner, flag(e.Low))
+	err := t.insert(qAddEffect, e.Seq, e.Key, string(e.Kind), e.Attempt.Base, int64(e.Attempt.N), e.Owner, bit(e.Low))
 	if err == nil {
 		t.note(e.Seq)
 		t.committed.Effects = append(t.committed.Effects, e)

@@ -9,24 +9,24 @@ var (
 	qListBuckets  = sql(`SELECT name, created, body FROM buckets ORDER BY name`)
 )
 
-// bytes is a name as it is stored. Blobs compare as bytes in every database;
+// raw is a name as it is stored. Blobs compare as bytes in every database;
 // texts need not.
-func bytes(s string) []byte { return []byte(s) }
+func raw(s string) []byte { return []byte(s) }
 
 func scanBucket(r row) store.Bucket {
 	return store.Bucket{Name: string(r.blob(0)), Created: instant(r.int(1)), Body: r.blob(2)}
 }
 
 func (t *tx) Bucket(name string) (b store.Bucket, err error) {
-	err = t.one(qBucket, func(r row) error { b = scanBucket(r); return nil }, bytes(name))
+	err = t.one(qBucket, func(r row) error { b = scanBucket(r); return nil }, raw(name))
 	return b, err
 }
 
 func (t *tx) InsertBucket(b store.Bucket) error {
-	return t.insert(qInsertBucket, bytes(b.Name), millis(b.Created), blob(b.Body))
+	return t.insert(qInsertBucket, raw(b.Name), millis(b.Created), blob(b.Body))
 }
 
-func (t *tx) DeleteBucket(name string) error { return t.change(qDeleteBucket, bytes(name)) }
+func (t *tx) DeleteBucket(name string) error { return t.change(qDeleteBucket, raw(name)) }
 
 func (t *tx) ListBuckets() (out []store.Bucket, err error) {
 	err = t.query(qListBuckets, func(r row) error { out = append(out, scanBucket(r)); return nil })
@@ -42,7 +42,7 @@ var (
 )
 
 func (t *tx) Object(bucket, key string) (store.Object, error) {
-	body, err := t.body(qObject, bytes(bucket), bytes(key))
+	body, err := t.body(qObject, raw(bucket), raw(key))
 	if err != nil {
 		return store.Object{}, err
 	}
@@ -50,18 +50,18 @@ func (t *tx) Object(bucket, key string) (store.Object, error) {
 }
 
 func (t *tx) PutObject(o store.Object) error {
-	_, err := t.exec(qPutObject, bytes(o.Bucket), bytes(o.Key), blob(o.Body))
+	_, err := t.exec(qPutObject, raw(o.Bucket), raw(o.Key), blob(o.Body))
 	return err
 }
 
 func (t *tx) DeleteObject(bucket, key string) error {
-	return t.change(qDeleteObject, bytes(bucket), bytes(key))
+	return t.change(qDeleteObject, raw(bucket), raw(key))
 }
 
 func (t *tx) ListObjects(bucket, from, to string, limit int) (out []store.Object, err error) {
-	q, args := qListAll, []any{bytes(bucket), bytes(from)}
+	q, args := qListAll, []any{raw(bucket), raw(from)}
 	if to != "" {
-		q, args = qListObjects, append(args, bytes(to))
+		q, args = qListObjects, append(args, raw(to))
 	}
 	err = t.query(q, func(r row) error {
 		out = append(out, store.Object{Bucket: bucket, Key: string(r.blob(0)), Body: r.blob(1)})
@@ -87,38 +87,38 @@ func scanUpload(r row) store.Upload {
 }
 
 func (t *tx) Upload(id string) (u store.Upload, err error) {
-	err = t.one(qUpload, func(r row) error { u = scanUpload(r); return nil }, bytes(id))
+	err = t.one(qUpload, func(r row) error { u = scanUpload(r); return nil }, raw(id))
 	return u, err
 }
 
 func (t *tx) InsertUpload(u store.Upload) error {
-	return t.insert(qInsertUpload, bytes(u.ID), bytes(u.Bucket), bytes(u.Key), blob(u.Body))
+	return t.insert(qInsertUpload, raw(u.ID), raw(u.Bucket), raw(u.Key), blob(u.Body))
 }
 
 func (t *tx) DeleteUpload(id string) error {
-	if err := t.change(qDeleteUpload, bytes(id)); err != nil {
+	if err := t.change(qDeleteUpload, raw(id)); err != nil {
 		return err
 	}
-	_, err := t.exec(qDeleteParts, bytes(id))
+	_, err := t.exec(qDeleteParts, raw(id))
 	return err
 }
 
 func (t *tx) ListUploads(bucket, from, to, afterID string, limit int) (out []store.Upload, err error) {
-	q, args := qAllUploads, []any{bytes(bucket), bytes(from), bytes(from), bytes(afterID)}
+	q, args := qAllUploads, []any{raw(bucket), raw(from), raw(from), raw(afterID)}
 	if to != "" {
-		q, args = qListUploads, append(args, bytes(to))
+		q, args = qListUploads, append(args, raw(to))
 	}
 	err = t.query(q, func(r row) error { out = append(out, scanUpload(r)); return nil }, append(args, int64(limit))...)
 	return out, err
 }
 
 func (t *tx) PutUploadPart(p store.UploadPart) error {
-	_, err := t.exec(qPutUpPart, bytes(p.Upload), int64(p.Number), blob(p.Body))
+	_, err := t.exec(qPutUpPart, raw(p.Upload), int64(p.Number), blob(p.Body))
 	return err
 }
 
 func (t *tx) UploadPart(upload string, number int) (store.UploadPart, error) {
-	body, err := t.body(qUpPart, bytes(upload), int64(number))
+	body, err := t.body(qUpPart, raw(upload), int64(number))
 	if err != nil {
 		return store.UploadPart{}, err
 	}
@@ -129,7 +129,7 @@ func (t *tx) ListUploadParts(upload string, after, limit int) (out []store.Uploa
 	err = t.query(qListUpParts, func(r row) error {
 		out = append(out, store.UploadPart{Upload: upload, Number: int(r.int(0)), Body: r.blob(1)})
 		return nil
-	}, bytes(upload), int64(after), int64(limit))
+	}, raw(upload), int64(after), int64(limit))
 	return out, err
 }
 
@@ -145,7 +145,7 @@ func (t *tx) DeleteContents(ids []string) error { return t.each(qDeleteContent, 
 
 func (t *tx) each(q statement, ids []string) error {
 	for _, id := range ids {
-		if _, err := t.exec(q, bytes(id)); err != nil {
+		if _, err := t.exec(q, raw(id)); err != nil {
 			return err
 		}
 	}
@@ -154,7 +154,7 @@ func (t *tx) each(q statement, ids []string) error {
 
 func (t *tx) KnownContents(ids []string) (known []string, err error) {
 	for _, id := range ids {
-		err := t.query(qContent, func(row) error { known = append(known, id); return nil }, bytes(id))
+		err := t.query(qContent, func(row) error { known = append(known, id); return nil }, raw(id))
 		if err != nil {
 			return nil, err
 		}

@@ -97,7 +97,7 @@ func (t *tx) InsertRun(r store.Run) error {
 	t.note(r.Seq, r.Version)
 	t.committed.AddRun(r.Seq)
 	err = t.insert(qInsertRun, r.Seq, r.Rand[:], r.Version, scope, string(r.Kind), r.Workflow, r.WorkflowName,
-		flag(!r.Head.Status.Terminal()), millis(r.Started), millis(r.Completed), r.Snapshot[:], body)
+		bit(!r.Head.Status.Terminal()), millis(r.Started), millis(r.Completed), r.Snapshot[:], body)
 	return err
 }
 
@@ -114,7 +114,7 @@ func (t *tx) UpdateRun(r store.Run, old int64) error {
 	t.note(r.Version)
 	t.committed.AddRun(r.Seq)
 	return t.replace(qUpdateRun, qRunExists, []any{r.Seq},
-		r.Version, flag(!r.Head.Status.Terminal()), millis(r.Completed), r.Snapshot[:], body, r.Seq, old)
+		r.Version, bit(!r.Head.Status.Terminal()), millis(r.Completed), r.Snapshot[:], body, r.Seq, old)
 }
 
 func (t *tx) runs(q statement, args ...any) (out []store.Run, err error) {
