@@ -83,7 +83,8 @@ func statusTable(s snapshot, now time.Time, width, height int) []string {
 	if !s.Completed.IsZero() {
 		end = s.Completed
 	}
-	head := fmt.Sprintf("%s  %s  %s  %s", visible(s.Workflow), visible(s.RunID), visible(s.Status), span(end.Sub(s.Started)))
+	// The id comes last: it is long, and the first to be cut off.
+	head := fmt.Sprintf("%s  %s  %s  %s", visible(s.Workflow), visible(s.Status), span(end.Sub(s.Started)), visible(s.RunID))
 	shown, hidden := fit(s.Nodes, height-3)
 	var rows [][]string
 	for _, n := range shown {

@@ -117,7 +117,7 @@ func TestTableFits(t *testing.T) {
 	}
 	s.Nodes = append(s.Nodes, job("broken", "FAILED"), job("busy", "RUNNING"), job("later"))
 	got := statusTable(s, at(1), 0, 7)
-	want := []string{"w  wr_1  RUNNING  1.00s", "  broken  FAILED", "  busy    RUNNING", "  later   –", "  … and 30 more"}
+	want := []string{"w  RUNNING  1.00s  wr_1", "  broken  FAILED", "  busy    RUNNING", "  later   –", "  … and 30 more"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -167,7 +167,7 @@ func (s *session) follow(cl *client, workflow, run, how string, ours bool) error
 		case err == nil:
 			return nil
 		case ctx.Err() != nil && ours:
-			d.note("Left. The run " + run + " may still be going on.")
+			d.note("Left before the end of run " + run + ".")
 			return errInterrupted
 		case ctx.Err() != nil:
 			return errInterrupted

@@ -164,6 +164,9 @@ func explainText(s snapshot, e explanation) []string {
 		}
 	}
 	for _, u := range e.Unrun {
+		if !s.terminal() && u.Why == whyMatterOfCourse {
+			continue // its time may come; what it waits for is said above
+		}
 		out = append(out, fmt.Sprintf("%s %s %s: %s", strings.ToLower(visible(u.Type)), visible(u.Name), unrun, visible(u.Why)))
 	}
 	return out
