@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tenon/internal/store"
+	"tenon/internal/testkit/crashpoint"
 )
 
 // request is one function that waits to be written.
@@ -271,10 +272,12 @@ func call(fn func(store.Tx) error, t *tx) (err error) {
 }
 
 // end commits. Those that the storage failed stay for a run of their own, unless
-// this was it.
+// this was it. Its crash points are writer.before-commit, when nothing is in the
+// database, and writer.after-commit, when nobody was told that it is.
 func (w *writer) end(group []*request) {
 	ceiling, err := w.reserve(group)
 	if err == nil {
+		crashpoint.Hit("writer.before-commit")
 		err = w.c.run(sqlCommit)
 	}
 	if err != nil {
@@ -284,6 +287,7 @@ func (w *writer) end(group []*request) {
 		}
 		return
 	}
+	crashpoint.Hit("writer.after-commit")
 	w.ceiling = ceiling
 	var all store.Committed
 	for _, r := range group {
