@@ -206,9 +206,9 @@ func (f *Front) prove(q *request, body []byte) error {
 		q.call.BodyHash = hash(body)
 	}
 	q.call.RequestID = q.id
-	if id := q.r.Header.Get("Amz-Sdk-Invocation-Id"); id != "" && (f.InsecureDev || q.signed.Covers("amz-sdk-invocation-id")) {
-		q.call.InvocationID = id
-	}
+	// Signed or not: boto3 and the AWS CLI set the header after signing. Whoever can change it on the way can also
+	// drop the request or forge the reply, and a stored reply is found only by the same caller, operation and body.
+	q.call.InvocationID = q.r.Header.Get("Amz-Sdk-Invocation-Id")
 	return nil
 }
 

@@ -79,7 +79,7 @@ type Call struct {
 	Principal
 	Operation    string // e.g. "StartWorkflowRun"
 	RequestID    string
-	InvocationID string   // amz-sdk-invocation-id if the signature covers it, else ""
+	InvocationID string   // amz-sdk-invocation-id, signed or not, or ""
 	BodyHash     [32]byte // SHA-256 of the body
 }
 
