@@ -34,6 +34,7 @@ type world struct {
 	t      *testing.T
 	config Config
 	kind   string
+	rewire func(*Server) error
 	sup    *fake.Supervisor
 	server *Server
 	client *http.Client
@@ -58,9 +59,14 @@ func inWorlds(t *testing.T, change func(*Config), run func(w *world)) {
 
 // inWorld runs a test in a bubble with a server of its own.
 func inWorld(t *testing.T, kind string, change func(*Config), run func(w *world)) {
+	inWorldWith(t, kind, change, nil, run)
+}
+
+// inWorldWith is inWorld with a chance to change parts of each server before it runs.
+func inWorldWith(t *testing.T, kind string, change func(*Config), rewire func(*Server) error, run func(w *world)) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, kind: kind, prepared: make(chan struct{}, 1), outcomes: map[string][]fake.Outcome{}}
+		w := &world{t: t, kind: kind, rewire: rewire, prepared: make(chan struct{}, 1), outcomes: map[string][]fake.Outcome{}}
 		w.sup = fake.New(time.Now, w.outcome)
 		w.config = Config{
 			Data: dir, Ephemeral: kind == inMemory, Logger: slog.New(slog.NewTextHandler(logTo{t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
@@ -84,6 +90,11 @@ func (w *world) start() {
 	server, err := New(w.t.Context(), config)
 	if err != nil {
 		w.t.Fatalf("New: %v", err)
+	}
+	if w.rewire != nil {
+		if err := w.rewire(server); err != nil {
+			w.t.Fatalf("rewire: %v", err)
+		}
 	}
 	ctx, cancel := context.WithCancel(w.t.Context())
 	served := make(chan error, 1)
