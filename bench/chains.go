@@ -25,35 +25,46 @@ const (
 	shell   = "pythonshell"
 )
 
-// stage is what the measurements of chains share: three servers, each with
-// chains and fan-outs, and the bare floor beside them.
-type stage struct {
-	o       *options
-	journal *floor.Journal
-	stamps  string // where tick writes
-	script  string // an empty Python script
+// A rig is one way to run jobs: a server with a chain and a fan-out.
+type rig struct {
+	*embedded
+	conn     *drive.Conn
+	preparer *instant.Preparer // nil for real Python jobs
+	// spans are the lives of the jobs since the last call; nil if nobody knows them.
+	spans func() ([]instant.Span, error)
+}
 
+// stage is what the measurements of chains share: rigs, and the bare floor
+// beside them.
+type stage struct {
+	o          *options
+	journal    *floor.Journal
+	stamps     string // where tick writes
+	script     string // an empty Python script
 	supervisor *instant.Supervisor
-	servers    map[string]*embedded // instant, launcher, python
-	conns      map[string]*drive.Conn
+	rigs       map[string]*rig
 
 	whole   map[string]drive.Samples
 	between map[string]drive.Samples
+	// Parts of between: until the server asks to prepare the next job, and after.
+	before, after map[string]drive.Samples
 }
 
 // chains measures the time between processes and of whole runs, in turns with
 // the same processes without any server.
 func chains(ctx context.Context, o *options, r *report) (err error) {
 	s := &stage{
-		o: o, stamps: filepath.Join(o.work, "stamps"), script: filepath.Join(o.work, "nothing.py"), supervisor: instant.NewSupervisor(),
-		servers: map[string]*embedded{}, conns: map[string]*drive.Conn{}, whole: map[string]drive.Samples{}, between: map[string]drive.Samples{},
+		o: o, stamps: filepath.Join(o.work, "stamps"), script: filepath.Join(o.work, "nothing.py"),
+		supervisor: instant.NewSupervisor(), rigs: map[string]*rig{},
+		whole: map[string]drive.Samples{}, between: map[string]drive.Samples{}, before: map[string]drive.Samples{}, after: map[string]drive.Samples{},
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	if err := s.open(ctx); err != nil {
 		return err
 	}
 	steps := []func() error{
-		s.floorTrue, s.instantChain, s.floorTick, s.launcherChain, s.floorPython, s.pythonChain, s.instantFan, s.launcherFan,
+		s.floorTrue, s.chain("instant"), s.floorTick, s.chain("tick"), s.chain("launcher"), s.floorPython, s.chain("python"),
+		s.fan("instant"), s.fan("launcher"),
 	}
 	// The first pass fills caches and is not counted.
 	for _, step := range steps {
@@ -61,8 +72,9 @@ func chains(ctx context.Context, o *options, r *report) (err error) {
 			return err
 		}
 	}
-	clear(s.whole)
-	clear(s.between)
+	for _, m := range []map[string]drive.Samples{s.whole, s.between, s.before, s.after} {
+		clear(m)
+	}
 	for round := range o.rounds {
 		note("chains, round %d of %d", round+1, o.rounds)
 		for range o.chains {
@@ -78,7 +90,7 @@ func chains(ctx context.Context, o *options, r *report) (err error) {
 		return err
 	}
 	r.commit = commits.Median()
-	r.transitions(s.between)
+	r.transitions(s)
 	r.wholes(s.whole)
 	return nil
 }
@@ -92,45 +104,57 @@ func (s *stage) open(ctx context.Context) (err error) {
 	if s.journal, err = floor.NewJournal(s.o.work); err != nil {
 		return err
 	}
-	for name, c := range map[string]tenon.Config{
-		"instant":  {Supervisor: s.supervisor, Preparers: prepared(s.o.work, nothing)},
-		"launcher": {Preparers: prepared(s.o.work, s.o.tick, s.stamps)},
-		"python":   {Python: s.o.python},
+	truly, tick, launched := instant.NewPreparer(s.o.work, nothing), instant.NewPreparer(s.o.work, s.o.tick, s.stamps), instant.NewPreparer(s.o.work, s.o.tick, s.stamps)
+	second := instant.NewSupervisor()
+	parent := func() ([]instant.Span, error) { return s.supervisor.Spans(), nil }
+	for name, r := range map[string]struct {
+		config tenon.Config
+		rig
+	}{
+		"instant":  {tenon.Config{Supervisor: s.supervisor}, rig{preparer: truly, spans: parent}},
+		"tick":     {tenon.Config{Supervisor: second}, rig{preparer: tick, spans: s.lives}},
+		"launcher": {tenon.Config{}, rig{preparer: launched, spans: s.lives}},
+		"python":   {tenon.Config{Python: s.o.python}, rig{}},
 	} {
+		c, rig := r.config, r.rig
 		c.Data = filepath.Join(s.o.work, name)
-		e, err := embed(ctx, c)
-		if err != nil {
+		if rig.preparer != nil {
+			c.Preparers = map[string]launch.Preparer{shell: rig.preparer}
+		}
+		if rig.embedded, err = embed(ctx, c); err != nil {
 			return err
 		}
-		s.servers[name] = e
-		if err := upload(ctx, e.Server); err != nil {
-			return err
-		}
-		b := builder{glue: glueClient(e.Server)}
-		if err := b.chain(ctx, "chain", links, false); err != nil {
-			return err
-		}
-		if err := b.fan(ctx, "fan", width); err != nil {
-			return err
-		}
-		if s.conns[name], err = drive.Dial(e.Server); err != nil {
+		s.rigs[name] = &rig
+		if err := rig.furnish(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func prepared(dir string, argv ...string) map[string]launch.Preparer {
-	return map[string]launch.Preparer{shell: instant.Preparer{Argv: argv, Dir: dir}}
+// furnish makes the workflows of a rig.
+func (r *rig) furnish(ctx context.Context) (err error) {
+	if err := upload(ctx, r.Server); err != nil {
+		return err
+	}
+	b := builder{glue: glueClient(r.Server)}
+	if err := b.chain(ctx, "chain", links, false); err != nil {
+		return err
+	}
+	if err := b.fan(ctx, "fan", width); err != nil {
+		return err
+	}
+	r.conn, err = drive.Dial(r.Server)
+	return err
 }
 
 func (s *stage) close() error {
 	var errs []error
-	for _, c := range s.conns {
-		errs = append(errs, c.Close())
-	}
-	for _, e := range s.servers {
-		errs = append(errs, e.stop())
+	for _, r := range s.rigs {
+		if r.conn != nil {
+			errs = append(errs, r.conn.Close())
+		}
+		errs = append(errs, r.stop())
 	}
 	s.supervisor.Wait()
 	if s.journal != nil {
@@ -158,9 +182,12 @@ func (s *stage) floorTick() error {
 	if err != nil {
 		return err
 	}
-	between, err := s.lives()
-	s.add("floor tick", whole, between)
-	return err
+	spans, err := s.lives()
+	if err != nil {
+		return err
+	}
+	s.add("floor tick", whole, gaps(spans))
+	return nil
 }
 
 func (s *stage) floorPython() error {
@@ -169,54 +196,63 @@ func (s *stage) floorPython() error {
 	return err
 }
 
-func (s *stage) instantChain() error {
-	took, err := whole(s.conns["instant"], "chain", links)
-	if err != nil {
+// chain returns a step that runs the chain of a rig once.
+func (s *stage) chain(name string) func() error {
+	return func() error {
+		r := s.rigs[name]
+		took, err := whole(r.conn, "chain", links)
+		if err != nil {
+			return fmt.Errorf("chain of %s: %w", name, err)
+		}
+		if r.spans == nil {
+			s.add(name+" chain", took, nil)
+			return nil
+		}
+		spans, err := r.spans()
+		if err != nil {
+			return err
+		}
+		asked := r.preparer.Times()
+		if len(spans) != links || len(asked) != links {
+			return fmt.Errorf("a chain of %d left %d lives and %d preparations", links, len(spans), len(asked))
+		}
+		between := gaps(spans)
+		if slices.Min(between) < 0 {
+			return errors.New("two jobs of a chain overlapped, or the clock was set")
+		}
+		s.add(name+" chain", took, between)
+		for i := 1; i < links; i++ {
+			s.before[name+" chain"] = append(s.before[name+" chain"], asked[i].Sub(spans[i-1].End))
+			s.after[name+" chain"] = append(s.after[name+" chain"], spans[i].Begin.Sub(asked[i]))
+		}
+		return nil
+	}
+}
+
+// fan returns a step that runs the fan-out of a rig once.
+func (s *stage) fan(name string) func() error {
+	return func() error {
+		r := s.rigs[name]
+		took, err := whole(r.conn, "fan", width)
+		if err != nil {
+			return fmt.Errorf("fan-out of %s: %w", name, err)
+		}
+		s.add(name+" fan", took, nil)
+		r.preparer.Times()
+		_, err = r.spans() // of no use here
 		return err
 	}
-	var between drive.Samples
-	spans := s.supervisor.Spans()
+}
+
+func gaps(spans []instant.Span) (out drive.Samples) {
 	for i := 1; i < len(spans); i++ {
-		between = append(between, spans[i].Begin.Sub(spans[i-1].End))
+		out = append(out, spans[i].Begin.Sub(spans[i-1].End))
 	}
-	s.add("instant chain", took, between)
-	return nil
+	return out
 }
 
-func (s *stage) launcherChain() error {
-	took, err := whole(s.conns["launcher"], "chain", links)
-	if err != nil {
-		return err
-	}
-	between, err := s.lives()
-	s.add("launcher chain", took, between)
-	return err
-}
-
-func (s *stage) pythonChain() error {
-	took, err := whole(s.conns["python"], "chain", links)
-	s.add("python chain", took, nil)
-	return err
-}
-
-func (s *stage) instantFan() error {
-	took, err := whole(s.conns["instant"], "fan", width)
-	s.supervisor.Spans() // of no use here
-	s.add("instant fan", took, nil)
-	return err
-}
-
-func (s *stage) launcherFan() error {
-	took, err := whole(s.conns["launcher"], "fan", width)
-	if err == nil {
-		err = os.Truncate(s.stamps, 0)
-	}
-	s.add("launcher fan", took, nil)
-	return err
-}
-
-// lives reads what a chain of ticks wrote and empties the file.
-func (s *stage) lives() (drive.Samples, error) {
+// lives reads what ticks wrote and empties the file.
+func (s *stage) lives() ([]instant.Span, error) {
 	text, err := os.ReadFile(s.stamps)
 	if err != nil {
 		return nil, fmt.Errorf("read stamps: %w", err)
@@ -224,25 +260,14 @@ func (s *stage) lives() (drive.Samples, error) {
 	if err := os.Truncate(s.stamps, 0); err != nil {
 		return nil, fmt.Errorf("empty stamps: %w", err)
 	}
-	var spans [][2]int64
+	var spans []instant.Span
 	for line := range bytes.Lines(text) {
-		var b, e int64
-		if _, err := fmt.Sscanf(string(line), "%d %d", &b, &e); err != nil {
+		var begin, end int64
+		if _, err := fmt.Sscanf(string(line), "%d %d", &begin, &end); err != nil {
 			return nil, fmt.Errorf("read stamps: %w", err)
 		}
-		spans = append(spans, [2]int64{b, e})
+		spans = append(spans, instant.Span{Begin: time.Unix(0, begin), End: time.Unix(0, end)})
 	}
-	if len(spans) != links {
-		return nil, fmt.Errorf("a chain of %d left %d stamps", links, len(spans))
-	}
-	slices.SortFunc(spans, func(a, b [2]int64) int { return int(a[0] - b[0]) })
-	var between drive.Samples
-	for i := 1; i < len(spans); i++ {
-		gap := time.Duration(spans[i][0] - spans[i-1][1])
-		if gap < 0 {
-			return nil, errors.New("two jobs of a chain overlapped, or the clock was set")
-		}
-		between = append(between, gap)
-	}
-	return between, nil
+	slices.SortFunc(spans, func(a, b instant.Span) int { return a.Begin.Compare(b.Begin) })
+	return spans, nil
 }

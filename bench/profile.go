@@ -57,7 +57,7 @@ func profile(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s at %d clients: %.0f/s, p50 %s, p99 %s, server %.2f cores (%s a call), driver %.2f cores\n",
-		load.Operation, got.Clients, got.Rate(), show(got.P50), show(got.P99), got.ServerCPU, show(got.ServerTime()), got.DriverCPU)
+	fmt.Printf("%s at %d clients: %.0f/s, p50 %s, p99 %s, server %.2f cores (%s and %d B written a call), driver %.2f cores\n",
+		load.Operation, got.Clients, got.Rate(), show(got.P50), show(got.P99), got.ServerCPU, show(got.ServerTime()), got.Written, got.DriverCPU)
 	return nil
 }

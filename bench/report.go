@@ -60,7 +60,7 @@ func (r *report) atMost(what string, target, measured time.Duration) {
 func (r *report) compare(title string, clients []int, ours, peer medians, targets map[int]float64) {
 	t := table{
 		title: title, remark: "CPU is in cores busy; the driver signs each call and takes its own share of the same cores.",
-		head: []string{"clients", "Tenon /s", "p50", "p99", "CPU", "CPU a call", "driver CPU", "moto /s", "p50", "p99", "CPU", "ratio"},
+		head: []string{"clients", "Tenon /s", "p50", "p99", "CPU", "CPU a call", "written a call", "driver CPU", "moto /s", "p50", "p99", "CPU", "ratio"},
 	}
 	for _, n := range clients {
 		a, b := ours.of(n), peer.of(n)
@@ -71,7 +71,7 @@ func (r *report) compare(title string, clients []int, ours, peer medians, target
 		}
 		ratio := drive.Median(ratios)
 		t.rows = append(t.rows, []string{
-			fmt.Sprint(n), fmt.Sprintf("%.0f", a.Rate()), show(a.P50), show(a.P99), fmt.Sprintf("%.2f", a.ServerCPU), show(a.ServerTime()), fmt.Sprintf("%.2f", a.DriverCPU),
+			fmt.Sprint(n), fmt.Sprintf("%.0f", a.Rate()), show(a.P50), show(a.P99), fmt.Sprintf("%.2f", a.ServerCPU), show(a.ServerTime()), fmt.Sprintf("%d B", a.Written), fmt.Sprintf("%.2f", a.DriverCPU),
 			fmt.Sprintf("%.0f", b.Rate()), show(b.P50), show(b.P99), fmt.Sprintf("%.2f", b.ServerCPU), fmt.Sprintf("%.1f×", ratio),
 		})
 		if target, ok := targets[n]; ok {
@@ -82,33 +82,36 @@ func (r *report) compare(title string, clients []int, ours, peer medians, target
 }
 
 // transitions makes the table of times between processes.
-func (r *report) transitions(between map[string]drive.Samples) {
+func (r *report) transitions(s *stage) {
 	t := table{
 		title: "End of one job process → start of the next",
-		remark: "The first pair is stamped by the parent (wait returned → fork returned), forking " + nothing + " from the server. " +
-			"The second is stamped by the job itself and goes through the real launcher; a job that can do so takes longer to start, with or without a server. " +
-			fmt.Sprintf("The floor is a bare chain with one append of 4 KiB and fdatasync between (median %s alone).", show(r.commit)),
-		head: []string{"what", "samples", "median", "p99", "max", "beyond the floor"},
+		remark: "The first pair is stamped by the parent (wait returned → fork returned). The others are stamped by the job itself, which takes " +
+			"longer, with or without a server: its own end and start count. The bench supervisor forks from the server. " +
+			fmt.Sprintf("The floor is a bare chain with one append of 4 KiB and fdatasync between (median %s alone). ", show(r.commit)) +
+			"Parts: until the server asks to prepare the next job (reaped, told, committed), and from there on (handed over, forked).",
+		head: []string{"what", "samples", "median", "p99", "max", "beyond the floor", "first part", "second part"},
 	}
 	for _, p := range []struct{ name, what, floor string }{
 		{"floor true", "bare chain, " + nothing, ""},
 		{"instant chain", "Tenon, bench supervisor, " + nothing, "floor true"},
 		{"floor tick", "bare chain, self-stamping job", ""},
+		{"tick chain", "Tenon, bench supervisor, self-stamping job", "floor tick"},
 		{"launcher chain", "Tenon, launcher, self-stamping job", "floor tick"},
 	} {
-		s := between[p.name]
-		beyond := ""
+		all := s.between[p.name]
+		cells := []string{p.what, fmt.Sprint(len(all)), show(all.Median()), show(all.Quantile(0.99)), show(all.Quantile(1)), "", "", ""}
 		if p.floor != "" {
-			beyond = show(s.Median() - between[p.floor].Median())
+			cells[5] = show(all.Median() - s.between[p.floor].Median())
+			cells[6], cells[7] = show(s.before[p.name].Median()), show(s.after[p.name].Median())
 		}
-		t.rows = append(t.rows, []string{p.what, fmt.Sprint(len(s)), show(s.Median()), show(s.Quantile(0.99)), show(s.Quantile(1)), beyond})
+		t.rows = append(t.rows, cells)
 	}
 	r.tables = append(r.tables, t)
-	chain, bare := between["instant chain"], between["floor true"]
+	chain, bare := s.between["instant chain"], s.between["floor true"]
 	r.atMost("transition, median (now)", 3*time.Millisecond, chain.Median())
 	r.atMost("transition, median beyond the floor", 1200*time.Microsecond, chain.Median()-bare.Median())
 	r.atMost("transition, p99", 5*time.Millisecond, chain.Quantile(0.99))
-	r.atMost("transition through the launcher, median", 3*time.Millisecond, between["launcher chain"].Median())
+	r.atMost("transition through the launcher, median (now)", 3*time.Millisecond, s.between["launcher chain"].Median())
 }
 
 // wholes makes the table of whole runs.

@@ -27,6 +27,7 @@ type Result struct {
 	P50, P99, Max time.Duration
 	ServerCPU     float64 // cores busy
 	DriverCPU     float64 // cores busy
+	Written       int64   // bytes that the server wrote to disk for one call
 }
 
 // Rate is in calls a second.
@@ -65,6 +66,10 @@ func Run(s Server, pids []int, l Load) (_ Result, err error) {
 	if err != nil {
 		return Result{}, err
 	}
+	written, err := proc.Written(pids...)
+	if err != nil {
+		return Result{}, err
+	}
 	driver := proc.Self()
 	began := time.Now()
 	samples, errs := l.run(conns, began.Add(l.For))
@@ -76,6 +81,10 @@ func Run(s Server, pids []int, l Load) (_ Result, err error) {
 	if err != nil {
 		return Result{}, err
 	}
+	bytes, err := proc.Written(pids...)
+	if err != nil {
+		return Result{}, err
+	}
 	r.ServerCPU = (after - server).Seconds() / r.Wall.Seconds()
 	r.DriverCPU = (proc.Self() - driver).Seconds() / r.Wall.Seconds()
 	var all Samples
@@ -83,6 +92,9 @@ func Run(s Server, pids []int, l Load) (_ Result, err error) {
 		all = append(all, s...)
 	}
 	r.Calls, r.P50, r.P99, r.Max = len(all), all.Quantile(0.5), all.Quantile(0.99), all.Quantile(1)
+	if r.Calls > 0 {
+		r.Written = (bytes - written) / int64(r.Calls)
+	}
 	return r, nil
 }
 

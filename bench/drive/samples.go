@@ -56,5 +56,6 @@ func MedianResult(list []Result) Result {
 		Max:       duration(func(r Result) time.Duration { return r.Max }),
 		ServerCPU: column(func(r Result) float64 { return r.ServerCPU }),
 		DriverCPU: column(func(r Result) float64 { return r.DriverCPU }),
+		Written:   int64(column(func(r Result) float64 { return float64(r.Written) })),
 	}
 }

@@ -22,21 +22,42 @@ import (
 	"tenon/internal/launch"
 )
 
-// Preparer prepares every job as the same command.
+// Preparer prepares every job as the same command, and remembers when it was
+// asked: all that a server does between two jobs lies before or after that.
 type Preparer struct {
-	Argv []string
-	Dir  string
+	argv []string
+	dir  string
+
+	mu    sync.Mutex
+	times []time.Time
 }
 
+var _ launch.Preparer = (*Preparer)(nil)
+
+// NewPreparer returns a preparer of argv, run in dir.
+func NewPreparer(dir string, argv ...string) *Preparer { return &Preparer{argv: argv, dir: dir} }
+
 // Prepare implements launch.Preparer.
-func (p Preparer) Prepare(_ context.Context, s launch.Spec, _ func(string)) (launch.Process, error) {
-	return launch.Process{Attempt: s.Attempt, Argv: p.Argv, Env: []string{}, Dir: p.Dir}, nil
+func (p *Preparer) Prepare(_ context.Context, s launch.Spec, _ func(string)) (launch.Process, error) {
+	p.mu.Lock()
+	p.times = append(p.times, time.Now())
+	p.mu.Unlock()
+	return launch.Process{Attempt: s.Attempt, Argv: p.argv, Env: []string{}, Dir: p.dir}, nil
+}
+
+// Times returns when Prepare was called since the last call of Times.
+func (p *Preparer) Times() []time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := p.times
+	p.times = nil
+	return out
 }
 
 // Discard implements launch.Preparer.
-func (Preparer) Discard(context.Context, string) error { return nil }
+func (*Preparer) Discard(context.Context, string) error { return nil }
 
-// Span is the life of one process, as its parent saw it.
+// Span is the life of one process.
 type Span struct{ Begin, End time.Time }
 
 // Supervisor forks processes and waits for them.

@@ -47,6 +47,26 @@ func CPU(pids ...int) (time.Duration, error) {
 	return sum, nil
 }
 
+// Written is how many bytes processes caused to be written to disks.
+func Written(pids ...int) (int64, error) {
+	var sum int64
+	for _, pid := range pids {
+		path := fmt.Sprintf("/proc/%d/io", pid)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return 0, fmt.Errorf("read bytes written: %w", err)
+		}
+		var n int64
+		for line := range strings.Lines(string(text)) {
+			if _, err := fmt.Sscanf(line, "write_bytes: %d", &n); err == nil {
+				break
+			}
+		}
+		sum += n
+	}
+	return sum, nil
+}
+
 // Self is the CPU time that this process has spent.
 func Self() time.Duration {
 	var u syscall.Rusage
