@@ -3,6 +3,8 @@ package sqlstore
 import (
 	"encoding/binary"
 	"fmt"
+	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -135,6 +137,21 @@ func (b *starter) reply(t store.Tx) error {
 	return t.PutReply(key, 20000, []byte(`{"RunId":"wr_0123456789012345678901234567890123456789012345678901234567890123"}`))
 }
 
+// written is the number of bytes that this process has handed to the system.
+func written(tb testing.TB) (n int64) {
+	text, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if _, err := fmt.Sscanf(line, "wchar: %d", &n); err == nil {
+			return n
+		}
+	}
+	tb.Fatal("no count of bytes")
+	return 0
+}
+
 // BenchmarkStart measures durable starts with n callers at once, without and with
 // the reply that is kept for repeated calls.
 func BenchmarkStart(b *testing.B) {
@@ -154,6 +171,7 @@ func BenchmarkStart(b *testing.B) {
 				var left atomic.Int64
 				left.Store(int64(b.N))
 				b.ReportAllocs()
+				before := written(b)
 				b.ResetTimer()
 				var wg sync.WaitGroup
 				for range callers {
@@ -168,6 +186,7 @@ func BenchmarkStart(b *testing.B) {
 				}
 				wg.Wait()
 				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "starts/s")
+				b.ReportMetric(float64(written(b)-before)/float64(b.N)/1024, "KiB/start")
 			})
 		}
 	}

@@ -128,7 +128,8 @@ func panickingFunction(f *fixture) {
 		}()
 		return f.s.Write(f.Context(), func(tx store.Tx) error {
 			f.ok(everything(tx))
-			panic("at the disco")
+			var missing func() error
+			return missing()
 		})
 	}()
 	if err == nil {
