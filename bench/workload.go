@@ -51,7 +51,7 @@ type builder struct {
 func (b builder) job(ctx context.Context, name, location string, queue bool) error {
 	in := &glue.CreateJobInput{
 		Name: aws.String(name), Role: aws.String("arn:aws:iam::" + account + ":role/bench"),
-		Command:           &types.JobCommand{Name: aws.String("pythonshell"), ScriptLocation: aws.String(location), PythonVersion: aws.String("3.9")},
+		Command:           &types.JobCommand{Name: aws.String("pythonshell"), ScriptLocation: aws.String(location)},
 		ExecutionProperty: &types.ExecutionProperty{MaxConcurrentRuns: 1}, MaxRetries: 0,
 	}
 	if queue {
