@@ -16,6 +16,10 @@
 //  5. After a commit, and only then, subscribers hear of it, in commit order.
 //  6. A caller's deadline counts only while its function waits to be taken. Once
 //     taken, Write waits for the outcome.
+//  7. A function that hides a failure of the storage from Write fails all the
+//     same; errors that callers branch on may be handled and worked on after.
+//  8. Times are kept to the millisecond. Those of timers are rounded up, so that
+//     none comes early.
 //
 // # States of a write
 //

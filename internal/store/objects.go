@@ -5,7 +5,8 @@ import "time"
 // Objects is the index of the built-in object store. It holds rows by their
 // identity and knows nothing of S3: bodies are the owner's encoding, and what a
 // replaced row frees is for the owner to see, in the same transaction. Names and
-// keys are compared as bytes and need not be valid UTF-8.
+// keys are compared as bytes and need not be valid UTF-8. To look up or delete
+// what is absent is ErrNotFound, contents excepted.
 type Objects interface {
 	Bucket(name string) (Bucket, error)
 	InsertBucket(Bucket) error // ErrExists

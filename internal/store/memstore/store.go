@@ -39,18 +39,19 @@ func New() *Store {
 
 // Write implements store.Store. A panic of fn is the caller's.
 func (s *Store) Write(ctx context.Context, fn func(store.Tx) error) error {
-	return s.do(ctx, &tx{data: s.data}, fn)
+	return s.do(ctx, &tx{}, fn)
 }
 
 // Read implements store.Store.
 func (s *Store) Read(ctx context.Context, fn func(store.Tx) error) error {
-	return s.do(ctx, &tx{data: s.data, readonly: true}, fn)
+	return s.do(ctx, &tx{readonly: true}, fn)
 }
 
 func (s *Store) do(ctx context.Context, t *tx, fn func(store.Tx) error) error {
 	if err := s.take(ctx); err != nil {
 		return err
 	}
+	t.data = s.data
 	committed := false
 	defer func() {
 		t.over = true
@@ -112,6 +113,13 @@ func (s *Store) Subscribe(fn func(store.Committed)) { s.subscribers = append(s.s
 
 // LastSeq implements store.Store: there was nothing before.
 func (s *Store) LastSeq() int64 { return 0 }
+
+// Reset empties the store, when it is its turn. Subscribers stay.
+func (s *Store) Reset() {
+	s.turn <- struct{}{}
+	s.data = newData()
+	<-s.turn
+}
 
 // Close implements store.Store.
 func (s *Store) Close() error {
