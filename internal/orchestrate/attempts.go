@@ -123,6 +123,8 @@ func (u *unit) admit(doc store.Document, def jobDefinition, q jobrun.Request, fr
 	case jobrun.Queue:
 		a.State, a.Run.StateDetail = jobrun.Waiting, jobrun.MsgQueued
 		err = u.tx.SetTimer(store.Timer{Kind: store.TimerQueue, Ref: a.ID(), Due: u.now.Add(u.QueueMaxWait)})
+		// The job may have got more slots since the others were queued.
+		u.freed = append(u.freed, freed{job: doc.UID, scope: from.scope, name: doc.Name, definition: a.Definition})
 	default:
 		err = u.launch(&a)
 	}
@@ -247,13 +249,14 @@ func (u *unit) refuse(def jobrun.Definition, job int64, q jobrun.Request, from o
 }
 
 // AttemptStarted records that the process of an attempt runs since at. A fact
-// about an attempt that is over, or that was heard before, changes nothing.
+// about an attempt that is over or still queued, or that was heard before,
+// changes nothing.
 func (o *Orchestrator) AttemptStarted(tx store.Tx, key store.AttemptKey, at time.Time, inForce string) error {
 	a, err := tx.Attempt(key)
 	if err != nil {
 		return fmt.Errorf("read job run: %w", err)
 	}
-	if a.State.Terminal() || !a.Run.RunningOn.IsZero() {
+	if a.State.Terminal() || a.Waiting() || !a.Run.RunningOn.IsZero() {
 		return nil
 	}
 	u := o.begin(tx)
@@ -291,13 +294,14 @@ func (u *unit) update(a *store.Attempt) error {
 
 // AttemptEnded records the end of an attempt, frees its slot or schedules its
 // retry, admits the next queued run of the job and advances the run it belongs
-// to: all in one transaction. An end that was heard before changes nothing.
+// to: all in one transaction. An end that was heard before, or of an attempt that
+// was never launched, changes nothing.
 func (o *Orchestrator) AttemptEnded(tx store.Tx, key store.AttemptKey, end jobrun.End, started, at time.Time, inForce string) error {
 	a, err := tx.Attempt(key)
 	if err != nil {
 		return fmt.Errorf("read job run: %w", err)
 	}
-	if a.State.Terminal() {
+	if a.State.Terminal() || a.Waiting() {
 		return nil
 	}
 	u := o.begin(tx)

@@ -107,8 +107,8 @@ func (o *Orchestrator) CheckQuota(q Quota, count func(limit int) (int, error)) e
 	return nil
 }
 
-// unit is the work of one transaction: the runs it has loaded, the jobs whose
-// slots it has freed. Each run is loaded once, so that two facts about it meet.
+// unit is the work of one transaction: the runs it has loaded, the jobs that may
+// have a free slot. Each run is loaded once, so that two facts about it meet.
 type unit struct {
 	*Orchestrator
 	tx    store.Tx
@@ -128,8 +128,8 @@ type liveRun struct {
 	asking bool // Advance is to be asked
 }
 
-// freed is a job that lost a holder of its slots; definition is used if the job
-// is gone.
+// freed is a job that lost a holder of its slots, or whose queue grew; definition
+// is used if the job is gone.
 type freed struct {
 	job        int64
 	scope      store.Scope
