@@ -180,7 +180,7 @@ func TestQuotaInsideARun(t *testing.T) {
 // end: OperationTimeoutException, and nothing is half written, now or later
 // (spec/workflows §3.1 row 6).
 func TestOperationTimeout(t *testing.T) {
-	inWorld(t, onDisk, func(c *Config) { c.StoreTimeout = 3 * time.Second }, func(w *world) {
+	inWorlds(t, func(c *Config) { c.StoreTimeout = 3 * time.Second }, func(w *world) {
 		w.scene()
 		before := w.dump()
 		taken, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
@@ -292,7 +292,7 @@ func TestInternalServiceException(t *testing.T) {
 
 // A caller who goes away while it waits changes nothing either.
 func TestCallerGoesAway(t *testing.T) {
-	inWorld(t, onDisk, nil, func(w *world) {
+	inWorlds(t, nil, func(w *world) {
 		w.scene()
 		before := w.dump()
 		taken, release := make(chan struct{}), make(chan struct{})

@@ -49,7 +49,9 @@ func (s *Server) openParts(ctx context.Context) error {
 
 func (s *Server) openStore(ctx context.Context) error {
 	if s.config.Ephemeral {
-		s.parts.store = memstore.New()
+		memory := memstore.New()
+		memory.Timeout = s.config.StoreTimeout
+		s.parts.store = memory
 	} else {
 		db, err := sqlstore.Open(ctx, sqlstore.Config{Dir: s.root, Now: time.Now, Logger: s.config.Logger, Timeout: s.config.StoreTimeout})
 		if err != nil {

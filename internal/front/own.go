@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -56,6 +57,17 @@ func (f *Front) routes() {
 	if f.Reset != nil {
 		add("POST /_tenon/reset", "tenon:Reset", f.reset)
 	}
+}
+
+// Routes lists every route of the JSON doors with the permission that it asks
+// for: our own by method and pattern, operations of Glue by their target. S3's
+// are the business of its door.
+func (f *Front) Routes() map[string]auth.Permission {
+	out := maps.Clone(f.permission)
+	for name := range f.operations {
+		out["POST / "+targetGlue+name] = glueAction(name)
+	}
+	return out
 }
 
 type ownRequest struct {
