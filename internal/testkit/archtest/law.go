@@ -96,7 +96,7 @@ var rooms = []room{
 		packages: []string{"."},
 		may: join(ports, "store adapters", "blob adapters", "launch adapters", "application", "services",
 			"internal/front", "internal/console", "internal/ops", "core", "wire", "lang", "python", "crash points"),
-		tests: []string{"internal/cli", "internal/template"},
+		tests: []string{"internal/cli", "internal/template", "blob suite", "testkit"},
 	},
 	{
 		name:     "cli",
