@@ -197,9 +197,9 @@ func crawlID(seq int64) string { return fmt.Sprintf("%s%016x", crawlPrefix, seq)
 // CrawlSeq returns the sequence number in a crawl's id, which is its time of
 // start in nanoseconds; 0 for anything else.
 func CrawlSeq(id string) int64 {
-	s, _ := strings.CutPrefix(id, crawlPrefix)
+	s, ok := strings.CutPrefix(id, crawlPrefix)
 	seq, err := strconv.ParseInt(s, 16, 64)
-	if err != nil {
+	if !ok || err != nil {
 		return 0
 	}
 	return seq
