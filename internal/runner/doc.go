@@ -20,6 +20,8 @@
 //	server dies while queued        the outbox row is still there: queued again
 //	server dies while preparing     prepared again
 //	server dies after hand-over     the supervisor knows the attempt: adopted
+//	stop during the hand-over       stopped when the supervisor has it
+//	process of an ended attempt     killed
 //	supervisor dies                 it says Lost for what it knew; what it never knew is launched
 //	machine restarts                attempts of another boot that nobody knows are lost
 //	store refuses a fact            the fact is repeated until it is written

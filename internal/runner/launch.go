@@ -113,6 +113,7 @@ func (r *Runner) launch(ctx context.Context, e store.Effect) error {
 	if err != nil {
 		return r.end(e.Attempt, jobrun.End{Cause: jobrun.Refused, Reason: "LAUNCH ERROR | " + err.Error()})
 	}
+	r.queue.accepted(e.Attempt)
 	return nil
 }
 
@@ -181,11 +182,11 @@ func (r *Runner) specOf(ctx context.Context, e store.Effect) (store.Attempt, lau
 // stop carries out an order to stop. Where the attempt is depends on how far its
 // launch has come.
 func (r *Runner) stop(ctx context.Context, e store.Effect) error {
-	switch r.queue.stop(e.Attempt) {
+	switch r.queue.stop(e) {
 	case stoppedQueued:
 		return r.end(e.Attempt, jobrun.End{Cause: jobrun.ByStop})
 	case stoppedPreparing:
-		return nil // its launch ends it
+		return nil // its launch ends it, or asks again
 	}
 	var a store.Attempt
 	err := r.Store.Read(ctx, func(tx store.Tx) (err error) {

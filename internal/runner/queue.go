@@ -24,6 +24,7 @@ type queue struct {
 type place struct {
 	step      step
 	cancel    context.CancelFunc
+	stop      *store.Effect // came while it was handed over
 	explained bool
 }
 
@@ -33,6 +34,7 @@ const (
 	queued step = iota
 	taken
 	preparing
+	handing // the supervisor is being asked
 	handedOver
 	stopping // a stop came before the hand-over
 )
@@ -99,7 +101,10 @@ func (q *queue) again(e store.Effect) {
 		return
 	}
 	q.slots++
-	if p.step != stopping {
+	switch {
+	case p.stop != nil:
+		p.step, p.stop = stopping, nil
+	case p.step != stopping:
 		p.step, p.cancel = queued, nil
 	}
 	q.push(e)
@@ -151,7 +156,8 @@ func (q *queue) preparing(k store.AttemptKey, cancel context.CancelFunc) bool {
 	return true
 }
 
-// handOver marks a launch as the supervisor's; false means that it was stopped.
+// handOver marks a launch as on its way to the supervisor; false means that it
+// was stopped.
 func (q *queue) handOver(k store.AttemptKey) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -159,8 +165,24 @@ func (q *queue) handOver(k store.AttemptKey) bool {
 	if !ok || p.step == stopping {
 		return false
 	}
-	p.step, p.cancel = handedOver, nil
+	p.step, p.cancel = handing, nil
 	return true
+}
+
+// accepted marks a launch as the supervisor's, which can now be asked to stop it.
+func (q *queue) accepted(k store.AttemptKey) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	p, ok := q.attempts[k]
+	if !ok {
+		return
+	}
+	p.step = handedOver
+	if p.stop != nil {
+		q.stops = append(q.stops, *p.stop)
+		p.stop = nil
+		q.signal()
+	}
 }
 
 func (q *queue) stopped(k store.AttemptKey) bool {
@@ -175,11 +197,14 @@ type stopResult int
 const (
 	stoppedNothing   stopResult = iota // the supervisor has it, or nobody
 	stoppedQueued                      // it left the queue; the caller ends it
-	stoppedPreparing                   // its launch was cancelled and ends it
+	stoppedPreparing                   // its launch sees to it
 )
 
-// stop stops a launch that was not handed over.
-func (q *queue) stop(k store.AttemptKey) stopResult {
+// stop stops a launch that was not handed over. While the supervisor is being
+// asked it does not know the attempt yet, and a stop that overtook the launch
+// would end a run whose process is about to start: it waits.
+func (q *queue) stop(e store.Effect) stopResult {
+	k := e.Attempt
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	p, ok := q.attempts[k]
@@ -195,6 +220,9 @@ func (q *queue) stop(k store.AttemptKey) stopResult {
 		if p.cancel != nil {
 			p.cancel()
 		}
+		return stoppedPreparing
+	case handing:
+		p.stop = &e
 		return stoppedPreparing
 	}
 	return stoppedNothing

@@ -139,7 +139,7 @@ func (r *Runner) record(f launch.Fact) error {
 	if err != nil {
 		return r.disown(f, fmt.Errorf("parse attempt: %w", err))
 	}
-	unknown := false
+	unknown, over := false, false
 	crashpoint.Hit("runner.before-record")
 	err = r.Store.Write(r.ctx, func(tx store.Tx) error {
 		a, err := tx.Attempt(key)
@@ -149,6 +149,7 @@ func (r *Runner) record(f launch.Fact) error {
 		if err != nil {
 			return err
 		}
+		over = a.State.Terminal()
 		switch {
 		case f.State == launch.Running:
 			return r.Orchestrator.AttemptStarted(tx, key, f.At, f.InForce)
@@ -165,6 +166,8 @@ func (r *Runner) record(f launch.Fact) error {
 			r.queue.free(key)
 		}
 		return r.disown(f, store.ErrNotFound)
+	case over && !f.Final():
+		return r.unwanted(f)
 	case f.Final():
 		crashpoint.Hit("runner.before-ack")
 		r.gone(f.Attempt, key)
@@ -184,6 +187,17 @@ func (r *Runner) gone(attempt string, key store.AttemptKey) {
 			r.Logger.Warn("discard files", "attempt", attempt, "error", err)
 		}
 	}
+}
+
+// unwanted ends a process whose attempt was over before it began: a server that
+// died had asked for it, and its successor was told to stop it first. A process
+// that is told of late has ended already, which is fine.
+func (r *Runner) unwanted(f launch.Fact) error {
+	err := r.Supervisor.Stop(r.ctx, f.Attempt, 0)
+	if errors.Is(err, launch.ErrUnknownAttempt) {
+		return nil
+	}
+	return err
 }
 
 // disown ends a process whose attempt the store does not know: it is nobody's.
