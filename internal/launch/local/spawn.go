@@ -47,7 +47,8 @@ func (s *Supervisor) spawn(ctx context.Context) error {
 	case string(said) == readyMessage:
 		return nil
 	case string(said) != busyMessage:
-		return fmt.Errorf("start launcher: it ended at once; see %s", s.logPath())
+		// Nothing of the caller's: it was killed, or the machine is short of something.
+		return fmt.Errorf("start launcher: %w: it ended at once; see %s", launch.ErrClosed, s.logPath())
 	}
 	// The current one is just starting or just ending.
 	select {
