@@ -53,7 +53,7 @@ func (s *Server) openStore(ctx context.Context) error {
 		memory.Timeout = s.config.StoreTimeout
 		s.parts.store = memory
 	} else {
-		db, err := sqlstore.Open(ctx, sqlstore.Config{Dir: s.root, Now: time.Now, Logger: s.config.Logger, Timeout: s.config.StoreTimeout})
+		db, err := openDatabase(ctx, sqlstore.Config{Dir: s.root, Now: time.Now, Logger: s.config.Logger, Timeout: s.config.StoreTimeout})
 		if err != nil {
 			return err
 		}
@@ -61,6 +61,24 @@ func (s *Server) openStore(ctx context.Context) error {
 	}
 	s.onClose(s.parts.store.Close)
 	return nil
+}
+
+// takeover is how long the directory of a killed server may look as if it were in
+// use: a launcher that was being forked holds the lock until it executes.
+const takeover = time.Second
+
+func openDatabase(ctx context.Context, c sqlstore.Config) (*sqlstore.Store, error) {
+	for end := time.Now().Add(takeover); ; {
+		db, err := sqlstore.Open(ctx, c)
+		if !errors.Is(err, sqlstore.ErrInUse) || time.Now().After(end) {
+			return db, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(err, context.Cause(ctx))
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 func (s *Server) openKeys(context.Context) error {
