@@ -3,9 +3,9 @@
     python -I -u tenon_runscript.py SCRIPT [ARGUMENT…]
 
 What the script may rely on (spec/jobs §5.3): ``sys.argv`` is the script's path and the arguments,
-untouched; ``sys.path`` begins with the script's folder, then the entries of ``TENON_PYTHONPATH``
-(folders and zips, ``os.pathsep`` between them, in that order), then the folder of this file, which
-holds ``awsglue``. SCRIPT is a Python source file or a zip archive with ``__main__.py`` at its root.
+untouched; ``sys.path`` begins with the entries of ``TENON_PYTHONPATH`` (folders and zips,
+``os.pathsep`` between them, in that order), then the folder of this file, which holds ``awsglue``,
+and ends with the script's folder: there a script called queue.py hides nobody's queue. SCRIPT is a Python source file or a zip archive with ``__main__.py`` at its root.
 
 How it ends is Python's own way: ``sys.exit`` with a number, a text or nothing; 1 after an uncaught
 exception, whose traceback begins at the script; 1 as well, with a sentence in the same form, when
@@ -64,14 +64,14 @@ def _clean_environment() -> list:
 
 
 def _set_path(script: str, libraries: list) -> None:
-    wanted = [os.path.dirname(os.path.abspath(script))]
-    wanted += libraries
-    wanted.append(os.path.dirname(os.path.abspath(__file__)))
     first = []
-    for entry in wanted:
+    for entry in libraries + [os.path.dirname(os.path.abspath(__file__))]:
         if entry not in first:
             first.append(entry)
     sys.path[:0] = first
+    # Last, because the folder is on no path at all on AWS, where scripts named like a module of
+    # the standard library or of a package run well.
+    sys.path.append(os.path.dirname(os.path.abspath(script)))
 
 
 def _is_archive(script: str) -> bool:

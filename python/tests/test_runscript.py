@@ -58,7 +58,7 @@ class Surroundings(Wrapper):
         done = self.run_source(
             """
             import json, sys
-            print(json.dumps([sys.argv, sys.path[:4], __name__, __file__]))
+            print(json.dumps([sys.argv, sys.path[:3], sys.path[-1], __name__, __file__]))
             """,
             "--a", "x y", "", "--é",
             TENON_PYTHONPATH=os.pathsep.join(["/lib/one", "", "/lib/two.zip", "/lib/one"]),
@@ -67,7 +67,7 @@ class Surroundings(Wrapper):
         job = os.path.join(self.folder, "job.py")
         self.assertEqual(json.loads(done.stdout), [
             [job, "--a", "x y", "", "--é"],
-            [self.folder, "/lib/one", "/lib/two.zip", os.path.dirname(WRAPPER)],
+            ["/lib/one", "/lib/two.zip", os.path.dirname(WRAPPER)], self.folder,
             "__main__", job,
         ])
 
@@ -77,18 +77,19 @@ class Surroundings(Wrapper):
         self.ends(self.start("job.py"), 0, "['job.py'] beside\n")
 
     def test_order_of_imports(self):
-        """Script's folder before libraries, libraries in their order, all before the stdlib."""
-        for name, value in (("a.py", "script"), ("one/a.py", "one"), ("one/b.py", "one"),
-                            ("two/b.py", "two"), ("two/colorsys.py", "two")):
+        """Libraries in their order before the stdlib, the script's folder after everything."""
+        for name, value in (("a.py", "script"), ("b.py", "script"), ("queue.py", "script"),
+                            ("one/b.py", "one"), ("two/b.py", "two"), ("two/colorsys.py", "two")):
             self.write(name, "WHERE = %r" % value)
         zipped = self.archive("three.zip", c="WHERE = 'zip'", colorsys="WHERE = 'zip'")
         path = os.pathsep.join([os.path.join(self.folder, "one"),
                                 os.path.join(self.folder, "two"), zipped])
         done = self.run_source(
-            "import a, b, c, colorsys; print(a.WHERE, b.WHERE, c.WHERE, colorsys.WHERE)",
+            "import a, b, c, colorsys, queue\n"
+            "print(a.WHERE, b.WHERE, c.WHERE, colorsys.WHERE, queue.Queue)",
             TENON_PYTHONPATH=path,
         )
-        self.ends(done, 0, "script one zip two\n")
+        self.ends(done, 0, "script one zip two <class 'queue.Queue'>\n")
 
     def test_environment(self):
         done = self.run_source(
