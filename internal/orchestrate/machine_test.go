@@ -62,7 +62,7 @@ func TestMachine(t *testing.T) {
 			m.workflow(name, 4, nil, parseTriggers(rt, machineWorkflows[name]))
 		}
 		m.workflow("", 0, nil, parseTriggers(rt, machineChains))
-		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
+		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
 			m.step()
 			m.check()
 		}
@@ -390,9 +390,14 @@ func (m *machine) checkRun(v view, r store.Run) {
 	if r.Head.Stats != stats {
 		m.t.Fatalf("run %d: statistics %+v, counted %+v", m.runNumber(r.Seq), r.Head.Stats, stats)
 	}
-	m.checkCoding(r.Head, nodes)
 	i := slices.IndexFunc(m.last.runs, func(x store.Run) bool { return x.Seq == r.Seq })
-	if i >= 0 && m.last.runs[i].Head.Status.Terminal() && !reflect.DeepEqual(m.last.runs[i], r) {
+	switch {
+	case i < 0 || m.last.runs[i].Version != r.Version:
+		m.checkCoding(r.Head, nodes)
+	case !reflect.DeepEqual(m.last.runs[i], r):
+		m.t.Fatalf("run %d changed and kept its version (22)", m.runNumber(r.Seq))
+	}
+	if i >= 0 && m.last.runs[i].Head.Status.Terminal() && m.last.runs[i].Version != r.Version {
 		m.t.Fatalf("run %d was over and changed", m.runNumber(r.Seq))
 	}
 }
