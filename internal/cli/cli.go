@@ -19,6 +19,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -65,7 +66,7 @@ func Run(args []string, p Process) int {
 		return exitOK
 	}
 	if err != nil {
-		return report(p, usageError{err})
+		return report(p, usagef("%w (see tenon --help)", err))
 	}
 	s, done := newSession(p, &g.Globals)
 	defer done()
@@ -88,7 +89,7 @@ type grammar struct {
 
 // Globals are the flags that all commands share.
 type Globals struct {
-	Data    string `help:"Data directory of the server." placeholder:"DIR" default:"./.tenon" env:"TENON_DATA"`
+	Data    string `help:"Data directory of the server; by default ./.tenon." placeholder:"DIR" default:"./.tenon" env:"TENON_DATA"`
 	Region  string `help:"AWS region." default:"${region}" env:"TENON_REGION"`
 	Account string `help:"AWS account, 12 digits. Clients take it from the data directory if they can." placeholder:"ID" env:"TENON_ACCOUNT"`
 }
@@ -101,7 +102,6 @@ func newParser(g *grammar, p Process, exit func()) (*kong.Kong, error) {
 		kong.Writers(p.Stdout, p.Stderr),
 		kong.Exit(func(int) { exit() }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.UsageOnError(),
 	)
 }
 
@@ -113,27 +113,26 @@ func (e usageError) Unwrap() error { return e.error }
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 // errFailed ends a command that has said already what is wrong.
-var errFailed = errors.New("failed")
+var errFailed = errors.New("")
 
 // errInterrupted is the cause of contexts that a signal ended.
 var errInterrupted = errors.New("interrupted")
 
 // report prints an error once and turns it into an exit code.
 func report(p Process, err error) int {
+	if err == nil {
+		return exitOK
+	}
+	if text := strings.TrimSpace(lines(plain(err))); text != "" {
+		fmt.Fprintln(p.Stderr, "tenon: "+text)
+	}
 	var usage usageError
 	switch {
-	case err == nil:
-		return exitOK
-	case errors.Is(err, errFailed):
-		return exitFailed
 	case errors.Is(err, errInterrupted):
-		fmt.Fprintln(p.Stderr, "tenon: interrupted")
 		return exitInterrupted
 	case errors.As(err, &usage):
-		fmt.Fprintln(p.Stderr, "tenon: "+lines(usage.Error()))
 		return exitUsage
 	}
-	fmt.Fprintln(p.Stderr, "tenon: "+lines(plain(err)))
 	return exitFailed
 }
 

@@ -201,7 +201,8 @@ func TestReport(t *testing.T) {
 		"usage":                   {usagef("no such thing"), exitUsage, "tenon: no such thing\n"},
 		"interrupted":             {errInterrupted, exitInterrupted, "tenon: interrupted\n"},
 		"escapes in it":           {errors.New("job \x1b[31mred"), exitFailed, "tenon: job \\x1b[31mred\n"},
-		"failed, and close fails": {errors.Join(errFailed, errors.New("close")), exitFailed, ""},
+		"interrupted, and more":   {errors.Join(errInterrupted, errors.New("close")), exitInterrupted, "tenon: interrupted\nclose\n"},
+		"failed, and close fails": {errors.Join(errFailed, errors.New("close")), exitFailed, "tenon: close\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, _, errs := process(nil)

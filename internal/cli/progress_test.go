@@ -146,6 +146,25 @@ func TestActions(t *testing.T) {
 	}
 }
 
+// TestInOrder: a node that waits for a short and a long way comes after both.
+func TestInOrder(t *testing.T) {
+	g := &types.WorkflowGraph{}
+	for _, n := range []string{"end", "long2", "long1", "short", "start"} {
+		g.Nodes = append(g.Nodes, types.Node{UniqueId: &n, Name: &n})
+	}
+	for _, e := range []string{"start short", "short end", "start long1", "long1 long2", "long2 end"} {
+		from, to, _ := strings.Cut(e, " ")
+		g.Edges = append(g.Edges, types.Edge{SourceId: &from, DestinationId: &to})
+	}
+	var got []string
+	for _, n := range inOrder(g) {
+		got = append(got, *n.Name)
+	}
+	if diff := cmp.Diff([]string{"start", "short", "long1", "long2", "end"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestInOrderSurvivesCyclesAndGaps(t *testing.T) {
 	a, b, c := "a", "b", "gone"
 	g := &types.WorkflowGraph{

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -27,7 +26,7 @@ type runCommand struct {
 	Keep     bool     `help:"Let a server that is started for this run keep run and results in the data directory."`
 	progressFlag
 	serverFlags
-	jobFlags
+	jobFlags `embed:"" group:"For a server that is started for this run:"`
 }
 
 type progressFlag struct {
@@ -266,5 +265,3 @@ func (l *serverLog) text() string {
 	}
 	return out
 }
-
-var _ io.Writer = (*serverLog)(nil)

@@ -232,4 +232,9 @@ func TestCredentials(t *testing.T) {
 	}
 	code = Run([]string{"workflow", "start", "w", "--endpoint", endpoint + "/"}, p)
 	wants(t, "credentials of somebody else", code, exitFailed, out.String()+errs.String(), `UnrecognizedClientException`)
+
+	// Without one they may be keys of AWS, and do not.
+	p, out, errs = process(map[string]string{"AWS_ACCESS_KEY_ID": "AKIANOBODYNOBODYNOBO", "AWS_SECRET_ACCESS_KEY": "wrong"})
+	code = Run([]string{"workflow", "start", "w", "--data", data}, p)
+	wants(t, "credentials of the data directory", code, exitFailed, out.String()+errs.String(), `EntityNotFoundException`)
 }
