@@ -209,6 +209,21 @@ func TestCredentials(t *testing.T) {
 	data := serve(t, quick)
 	key := regexp.MustCompile(`AKIA[A-Z0-9]{16}`)
 	_, before := tenonRun(data, "env")
+
+	// Credentials of the environment may be AWS's: they count only for an endpoint that is named.
+	foreign := map[string]string{"AWS_ACCESS_KEY_ID": "AKIANOBODYNOBODYNOBO", "AWS_SECRET_ACCESS_KEY": "wrong"}
+	p, out, errs := process(foreign)
+	code := Run([]string{"workflow", "start", "w", "--data", data}, p)
+	wants(t, "credentials of the data directory", code, exitFailed, out.String()+errs.String(), `EntityNotFoundException`)
+	endpoint, err := recordedEndpoint(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, out, errs = process(foreign)
+	code = Run([]string{"workflow", "start", "w", "--endpoint", endpoint + "/"}, p)
+	wants(t, "credentials of somebody else", code, exitFailed, out.String()+errs.String(), `UnrecognizedClientException`)
+
+	// The server learns of the change within a second; env and list read the file.
 	code, text := tenonRun(data, "credentials", "rotate", key.FindString(before))
 	wants(t, "rotate", code, exitOK, text, `secret access key  \S{40}`, `not shown again`)
 	secret := strings.Fields(regexp.MustCompile(`secret access key.*`).FindString(text))[3]
@@ -223,18 +238,4 @@ func TestCredentials(t *testing.T) {
 	wants(t, "add", code, exitOK, text, `111122223333`)
 	code, text = tenonRun(data, "credentials", "revoke", "AKIANOBODY")
 	wants(t, "revoke nobody's", code, exitUsage, text, `no active credential`)
-
-	// With an endpoint the environment's credentials count.
-	p, out, errs := process(map[string]string{"AWS_ACCESS_KEY_ID": "AKIANOBODYNOBODYNOBO", "AWS_SECRET_ACCESS_KEY": "wrong"})
-	endpoint, err := recordedEndpoint(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	code = Run([]string{"workflow", "start", "w", "--endpoint", endpoint + "/"}, p)
-	wants(t, "credentials of somebody else", code, exitFailed, out.String()+errs.String(), `UnrecognizedClientException`)
-
-	// Without one they may be keys of AWS, and do not.
-	p, out, errs = process(map[string]string{"AWS_ACCESS_KEY_ID": "AKIANOBODYNOBODYNOBO", "AWS_SECRET_ACCESS_KEY": "wrong"})
-	code = Run([]string{"workflow", "start", "w", "--data", data}, p)
-	wants(t, "credentials of the data directory", code, exitFailed, out.String()+errs.String(), `EntityNotFoundException`)
 }
