@@ -23,7 +23,8 @@ import (
 const Wrapper = "tenon_runscript.py"
 
 // Environment of a job process. EnvPath holds folders and zips for sys.path, separated like PATH,
-// and is gone before the script starts; so is every other TENON_ variable except EnvFlavour.
+// and is gone before the script starts; so is every other TENON_ variable except EnvFlavour and
+// TENON_ATTEMPT, by which the launcher finds what a script leaves behind.
 // EnvGlueVersion is Glue's own; from 6.0 on it forbids abbreviated option names (spec/jobs §3.5).
 const (
 	EnvPath        = "TENON_PYTHONPATH"

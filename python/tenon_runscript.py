@@ -20,7 +20,8 @@ import os
 import sys
 
 # awsglue.utils reads this one when the script calls it, which may be in a child process.
-_STAYS = ("TENON_GLUE_FLAVOUR",)
+# TENON_ATTEMPT tells whose process this is: what a script leaves behind is found by it.
+_STAYS = ("TENON_ATTEMPT", "TENON_GLUE_FLAVOUR")
 _ARCHIVE_SUFFIXES = (".zip", ".pyz", ".egg", ".whl")
 
 

@@ -97,11 +97,11 @@ class Surroundings(Wrapper):
             import os
             print(sorted((k, v) for k, v in os.environ.items() if "TENON" in k or k == "KEEP"))
             """,
-            TENON_PYTHONPATH="/x", TENON_OTHER="secret", TENON_GLUE_FLAVOUR="spark", KEEP="1",
+            TENON_PYTHONPATH="/x", TENON_OTHER="secret", TENON_GLUE_FLAVOUR="spark", TENON_ATTEMPT="jr", KEEP="1",
             MY_TENON_X="2",
         )
         self.ends(done, 0,
-                  "[('KEEP', '1'), ('MY_TENON_X', '2'), ('TENON_GLUE_FLAVOUR', 'spark')]\n")
+                  "[('KEEP', '1'), ('MY_TENON_X', '2'), ('TENON_ATTEMPT', 'jr'), ('TENON_GLUE_FLAVOUR', 'spark')]\n")
 
     def test_main_module_outlives_the_script(self):
         """Exit handlers, threads and pickled classes still find the script's globals."""
