@@ -96,8 +96,8 @@ func (s Schedule) timeOfDay(from int) (int, bool) {
 // MinInterval returns the smallest distance between two times at which the
 // schedule fires, across hours, days and years; Never if there are no two.
 func (s Schedule) MinInterval() time.Duration {
-	days, any := s.dayGap()
-	if !any || s.hours == 0 || s.minutes == 0 {
+	days, fires := s.dayGap()
+	if !fires || s.hours == 0 || s.minutes == 0 {
 		return Never
 	}
 	firstMinute, lastMinute := span(s.minutes)
@@ -117,26 +117,26 @@ func (s Schedule) MinInterval() time.Duration {
 
 // dayGap returns the smallest distance in days between two days on which the
 // schedule fires, 0 if there are no two, and whether there is any.
-func (s Schedule) dayGap() (least int, any bool) {
+func (s Schedule) dayGap() (least int, fires bool) {
 	last := 0
 	before := 0 // days between the epoch and the month
 	for year := firstYear; year <= lastYear; year++ {
 		for month := time.January; month <= time.December; month++ {
 			if s.hasYear(year) && s.months&(1<<month) != 0 {
 				for d := range each(s.daysOf(year, month)) {
-					if any {
+					if fires {
 						least = lesser(least, before+d-last)
 					}
 					if least == 1 {
 						return 1, true
 					}
-					last, any = before+d, true
+					last, fires = before+d, true
 				}
 			}
 			before += daysIn(year, month)
 		}
 	}
-	return least, any
+	return least, fires
 }
 
 func (s Schedule) hasYear(year int) bool {

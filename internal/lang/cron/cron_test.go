@@ -329,8 +329,8 @@ func nearestTo(t time.Time, d int) bool {
 	return t.Day() == best
 }
 
-// named tells whether a list names v. Values wrap nowhere and count from min.
-func named(list string, v, min int, names string) bool {
+// named tells whether a list names v. Values wrap nowhere and count from first.
+func named(list string, v, first int, names string) bool {
 	value := func(s string) int {
 		if i := strings.Index(names, strings.ToUpper(s)); i > 0 {
 			return i / 3
@@ -347,7 +347,7 @@ func named(list string, v, min int, names string) bool {
 		if stepped {
 			step = value(stepText)
 		}
-		lo, hi := min, 9999
+		lo, hi := first, 9999
 		if from, to, ranged := strings.Cut(base, "-"); ranged {
 			lo, hi = value(from), value(to)
 		} else if base != "*" {
