@@ -28,6 +28,11 @@ func calls(ctx context.Context, o *options, r *report) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, peer.stop()) }()
+	bare, err := o.startBare(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, bare.stop()) }()
 	get, err := oursReady(ctx, ours)
 	if err != nil {
 		return err
@@ -71,6 +76,7 @@ func calls(ctx context.Context, o *options, r *report) (err error) {
 			}{
 				{"start", ours, drive.Load{Operation: "StartWorkflowRun", Body: body, Clients: n}},
 				{"peer get", peer, drive.Load{Operation: "GetWorkflowRun", Body: peerGet, Clients: n}},
+				{"bare start", bare, drive.Load{Operation: "StartWorkflowRun", Body: body, Clients: n}},
 				{"get", ours, drive.Load{Operation: "GetWorkflowRun", Body: get, Clients: n}},
 				{"peer start", peer, drive.Load{Operation: "StartWorkflowRun", Body: peerStart, Clients: n}},
 			} {
@@ -80,8 +86,8 @@ func calls(ctx context.Context, o *options, r *report) (err error) {
 			}
 		}
 	}
-	r.compare("Durable StartWorkflowRun", o.clients, results["start"], results["peer start"], map[int]float64{1: 4, 8: 13, 64: 25})
-	r.compare("GetWorkflowRun with a graph of ten nodes", o.clients, results["get"], results["peer get"], map[int]float64{8: 20})
+	r.compare("Durable StartWorkflowRun", o.clients, results["start"], results["peer start"], results["bare start"], map[int]float64{1: 4, 8: 13, 64: 25})
+	r.compare("GetWorkflowRun with a graph of ten nodes", o.clients, results["get"], results["peer get"], nil, map[int]float64{8: 20})
 	return nil
 }
 

@@ -38,6 +38,16 @@ func machine(ctx context.Context, o *options) ([]string, error) {
 	}, nil
 }
 
+// load is the machine's load average. A run beside other work says little.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	return first
+}
+
 // filesystem names the common ones; a memory filesystem makes flushes free, which
 // a reader must see.
 func filesystem(magic int64) string {

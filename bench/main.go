@@ -11,6 +11,7 @@
 //	bench [flags]          measure (bench/run builds what it needs first)
 //	bench profile [flags]  load a server that writes a CPU profile (bench/profile)
 //	bench serve [flags]    that server
+//	bench bare [flags]     the floor of signed, durable calls: a server without a database
 package main
 
 import (
@@ -70,6 +71,8 @@ func dispatch(ctx context.Context, args []string) error {
 		switch args[0] {
 		case "serve":
 			return serve(ctx, args[1:])
+		case "bare":
+			return bare(ctx, args[1:])
 		case "profile":
 			return profile(ctx, args[1:])
 		}
@@ -172,3 +175,13 @@ func note(format string, args ...any) { fmt.Fprintf(os.Stderr, "bench: "+format+
 type medians map[int][]drive.Result
 
 func (m medians) of(clients int) drive.Result { return drive.MedianResult(m[clients]) }
+
+// ratio is the median of the ratios of each round, not of medians: both halves of
+// a round share the machine's mood.
+func (m medians) ratio(to medians, clients int) float64 {
+	var ratios []float64
+	for i, r := range m[clients] {
+		ratios = append(ratios, r.Rate()/to[clients][i].Rate())
+	}
+	return drive.Median(ratios)
+}

@@ -42,8 +42,11 @@ type report struct {
 func newReport(ctx context.Context, o *options, args []string) (*report, error) {
 	r := &report{at: time.Now().UTC(), command: strings.Join(append([]string{"bench/run"}, args...), " ")}
 	facts, err := machine(ctx, o)
-	r.facts = facts
-	return r, err
+	if err != nil {
+		return nil, err
+	}
+	r.facts = append(facts, "load average before the run: "+load())
+	return r, nil
 }
 
 func (r *report) judge(what, target, measured string, reached bool) {
@@ -55,25 +58,27 @@ func (r *report) atMost(what string, target, measured time.Duration) {
 	r.judge(what, "≤ "+show(target), show(measured), measured <= target)
 }
 
-// compare makes the table of one operation beside the peer's, and judges the
-// ratios that have a target.
-func (r *report) compare(title string, clients []int, ours, peer medians, targets map[int]float64) {
+// compare makes the table of one operation beside the peer's, and the floor's if
+// there is one, and judges the ratios that have a target.
+func (r *report) compare(title string, clients []int, ours, peer, bare medians, targets map[int]float64) {
 	t := table{
 		title: title, remark: "CPU is in cores busy; the driver signs each call and takes its own share of the same cores.",
 		head: []string{"clients", "Tenon /s", "p50", "p99", "CPU", "CPU a call", "written a call", "driver CPU", "moto /s", "p50", "p99", "CPU", "ratio"},
 	}
+	if bare != nil {
+		t.head = append(t.head, "bare /s", "share")
+		t.remark += " The bare server verifies, decodes and makes the same number of bytes durable, in groups, without any database."
+	}
 	for _, n := range clients {
-		a, b := ours.of(n), peer.of(n)
-		// The ratio of each round, not of medians: both halves share the machine's mood.
-		var ratios []float64
-		for i := range ours[n] {
-			ratios = append(ratios, ours[n][i].Rate()/peer[n][i].Rate())
-		}
-		ratio := drive.Median(ratios)
-		t.rows = append(t.rows, []string{
+		a, b, ratio := ours.of(n), peer.of(n), ours.ratio(peer, n)
+		row := []string{
 			fmt.Sprint(n), fmt.Sprintf("%.0f", a.Rate()), show(a.P50), show(a.P99), fmt.Sprintf("%.2f", a.ServerCPU), show(a.ServerTime()), fmt.Sprintf("%d B", a.Written), fmt.Sprintf("%.2f", a.DriverCPU),
 			fmt.Sprintf("%.0f", b.Rate()), show(b.P50), show(b.P99), fmt.Sprintf("%.2f", b.ServerCPU), fmt.Sprintf("%.1f×", ratio),
-		})
+		}
+		if bare != nil {
+			row = append(row, fmt.Sprintf("%.0f", bare.of(n).Rate()), fmt.Sprintf("%.0f %%", 100*ours.ratio(bare, n)))
+		}
+		t.rows = append(t.rows, row)
 		if target, ok := targets[n]; ok {
 			r.judge(fmt.Sprintf("%s against moto, %d clients", title, n), fmt.Sprintf("≥ %.0f×", target), fmt.Sprintf("%.1f×", ratio), ratio >= target)
 		}

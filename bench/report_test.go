@@ -16,7 +16,7 @@ func TestRatioIsTakenRoundByRound(t *testing.T) {
 	ours := medians{8: {rate(1000), rate(2000), rate(900)}}
 	peer := medians{8: {rate(100), rate(200), rate(100)}}
 	r := &report{}
-	r.compare("Start", []int{8}, ours, peer, map[int]float64{8: 13})
+	r.compare("Start", []int{8}, ours, peer, nil, map[int]float64{8: 13})
 	if len(r.verdicts) != 1 || r.verdicts[0].measured != "10.0×" || r.verdicts[0].reached {
 		t.Errorf("got %+v", r.verdicts)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -19,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"tenon/bench/drive"
+	"tenon/bench/floor"
 	"tenon/bench/proc"
 	"tenon/internal/wire/auth"
 )
@@ -89,6 +91,44 @@ func (o *options) startMoto(ctx context.Context) (*server, error) {
 		return nil, fmt.Errorf("%w (scripts/setup bench installs the peer)", err)
 	}
 	return s, nil
+}
+
+// startBare runs the floor of signed, durable calls.
+func (o *options) startBare(ctx context.Context) (*server, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find own executable: %w", err)
+	}
+	listen := "127.0.0.1:" + strconv.Itoa(port)
+	s := &server{log: filepath.Join(o.work, "bare.log")}
+	s.URL, s.Key, s.Secret = "http://"+listen, "bench", bareSecret
+	return s, s.start(ctx, "/", self, "bare", "-listen", listen, "-dir", o.work)
+}
+
+// bareSecret protects nothing: the bare server keeps nothing and runs nothing.
+const bareSecret = "bench"
+
+// bare is that server.
+func bare(ctx context.Context, args []string) (err error) {
+	f := flag.NewFlagSet("bare", flag.ContinueOnError)
+	listen, dir := f.String("listen", "127.0.0.1:0", "address"), f.String("dir", ".", "folder of its journal")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	j, err := floor.NewJournal(*dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, j.Close()) }()
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", *listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	return j.Serve(ctx, l, bareSecret)
 }
 
 func (s *server) start(ctx context.Context, health, name string, args ...string) error {

@@ -1,7 +1,8 @@
 // Package floor measures what no server can go below on this machine: the time
-// of one durable write, and of processes started one after the other with one
-// durable write before each. It guarantees that the bare chain does nothing else,
-// so that what a server takes beyond it is the server's own.
+// of one durable write, of processes started one after the other with one durable
+// write before each, and of signed requests that do nothing but such a write. It
+// guarantees that nothing else is done, so that what a server takes beyond it is
+// the server's own.
 //
 // The durable write is an append of one page and fdatasync. It is less than a
 // transaction of a database takes; the floor is meant to be low.
@@ -44,8 +45,10 @@ func (j *Journal) Close() error {
 }
 
 // Commit makes one page durable.
-func (j *Journal) Commit() error {
-	if _, err := j.file.Write(j.page); err != nil {
+func (j *Journal) Commit() error { return j.write(j.page) }
+
+func (j *Journal) write(text []byte) error {
+	if _, err := j.file.Write(text); err != nil {
 		return fmt.Errorf("append: %w", err)
 	}
 	if err := unix.Fdatasync(int(j.file.Fd())); err != nil {
