@@ -124,9 +124,10 @@ func (f *Front) s3(q *request) {
 		f.refuse(q, f.allow(q, ""))
 		return
 	}
-	payload, trailers := io.Reader(q.r.Body), func() http.Header { return q.r.Trailer }
+	var payload io.Reader = steady{q.r.Body, http.NewResponseController(q.w), f.Now}
+	trailers := func() http.Header { return q.r.Trailer }
 	if q.signed != nil {
-		b := q.signed.Body(q.r.Body)
+		b := q.signed.Body(payload)
 		payload, trailers = s3Payload{b}, b.Trailer
 	}
 	r := q.r.WithContext(auth.WithCall(q.r.Context(), q.call))
