@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tenon/internal/jobrun"
@@ -12,13 +13,15 @@ import (
 	"tenon/internal/testkit/crashpoint"
 )
 
-// detailAfter is how long a launch waits for a slot before its run says why.
-const detailAfter = time.Second
+// explainEvery is how often runs are told that they wait for a slot; one that
+// waits for a shorter time than this is not bothered.
+const explainEvery = time.Second
 
 // dispatch hands out queued orders until ctx ends.
 func (r *Runner) dispatch(ctx context.Context) {
-	explain := time.NewTimer(detailAfter)
+	explain := time.NewTimer(explainEvery)
 	defer explain.Stop()
+	ticking := true
 	for {
 		e, ok := r.queue.take()
 		if ok {
@@ -27,26 +30,44 @@ func (r *Runner) dispatch(ctx context.Context) {
 		}
 		select {
 		case <-r.queue.changed:
-			explain.Reset(detailAfter)
+			// The timer is not set anew: a busy queue would never come to explain itself.
+			if !ticking {
+				explain.Reset(explainEvery)
+				ticking = true
+			}
 		case <-explain.C:
-			r.explainQueue(ctx)
+			ticking = r.explainQueue(ctx)
+			if ticking {
+				explain.Reset(explainEvery)
+			}
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// explainQueue writes into waiting attempts what they wait for.
-func (r *Runner) explainQueue(ctx context.Context) {
-	for _, key := range r.queue.unexplained() {
+// explainQueue writes into attempts that wait what they wait for, and reports
+// whether there are others to be told later.
+func (r *Runner) explainQueue(ctx context.Context) (more bool) {
+	keys, more := r.queue.unexplained()
+	for batch := range slices.Chunk(keys, explainBatch) {
 		err := r.Store.Write(ctx, func(tx store.Tx) error {
-			return r.Orchestrator.AttemptDetail(tx, key, jobrun.MsgLocalSlot)
+			for _, key := range batch {
+				if err := r.Orchestrator.AttemptDetail(tx, key, jobrun.MsgLocalSlot); err != nil && !errors.Is(err, store.ErrNotFound) {
+					return err
+				}
+			}
+			return nil
 		})
 		if err != nil && ctx.Err() == nil {
-			r.Logger.Warn("explain waiting attempt", "error", err)
+			r.Logger.Warn("explain waiting attempts", "error", err)
 		}
 	}
+	return more
 }
+
+// explainBatch is how many attempts are explained in one transaction.
+const explainBatch = 100
 
 // carryOut does one order. An error is the store's or the supervisor's: the
 // order stays, and is tried again.
@@ -72,7 +93,7 @@ func (r *Runner) launch(ctx context.Context, e store.Effect) error {
 	if !r.queue.preparing(e.Attempt, cancel) {
 		return r.end(e.Attempt, jobrun.End{Cause: jobrun.ByStop}) // stopped while it was queued
 	}
-	a, spec, err := r.specOf(ctx, e)
+	a, spec, err := r.specOf(r.ctx, e)
 	if errors.Is(err, store.ErrNotFound) { // the server was emptied meanwhile
 		r.queue.free(e.Attempt)
 		return nil
@@ -80,8 +101,16 @@ func (r *Runner) launch(ctx context.Context, e store.Effect) error {
 	if err != nil {
 		return err
 	}
-	if a.State != jobrun.Starting {
-		r.queue.free(e.Attempt) // no longer wanted, or adopted
+	switch {
+	case a.State == jobrun.Stopping:
+		// The order to stop it may have been taken already, and left the rest to
+		// this launch.
+		return r.halt(r.ctx, a)
+	case a.State.Terminal():
+		r.queue.free(e.Attempt)
+		return nil
+	case a.State != jobrun.Starting:
+		r.queue.accepted(e.Attempt) // the supervisor has it already
 		return nil
 	}
 	preparer, ok := r.Preparers[spec.Command.Name]
@@ -202,11 +231,16 @@ func (r *Runner) stop(ctx context.Context, e store.Effect) error {
 	if a.State != jobrun.Stopping {
 		return nil
 	}
+	return r.halt(ctx, a)
+}
+
+// halt stops an attempt that the supervisor has, or ends it if nobody has it.
+func (r *Runner) halt(ctx context.Context, a store.Attempt) error {
 	crashpoint.Hit("runner.before-stop")
-	err = r.Supervisor.Stop(ctx, a.ID(), r.Grace)
+	err := r.Supervisor.Stop(ctx, a.ID(), r.Grace)
 	crashpoint.Hit("runner.after-stop")
 	if errors.Is(err, launch.ErrUnknownAttempt) {
-		return r.end(e.Attempt, jobrun.End{Cause: jobrun.ByStop})
+		return r.end(a.Key, jobrun.End{Cause: jobrun.ByStop})
 	}
 	return err
 }

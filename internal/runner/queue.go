@@ -22,10 +22,12 @@ type queue struct {
 // place is where a launch stands. An attempt without a place is not this
 // server's to launch.
 type place struct {
-	step      step
-	cancel    context.CancelFunc
-	stop      *store.Effect // came while it was handed over
-	explained bool
+	step   step
+	slot   bool // it has one
+	cancel context.CancelFunc
+	stop   *store.Effect // came while it was handed over
+	// seen and explained follow a launch that waits; see unexplained.
+	seen, explained bool
 }
 
 type step int
@@ -100,12 +102,12 @@ func (q *queue) again(e store.Effect) {
 	if !ok {
 		return
 	}
-	q.slots++
+	q.release(p)
 	switch {
 	case p.stop != nil:
 		p.step, p.stop = stopping, nil
 	case p.step != stopping:
-		p.step, p.cancel = queued, nil
+		p.step, p.cancel, p.seen = queued, nil, false
 	}
 	q.push(e)
 }
@@ -137,6 +139,7 @@ func (q *queue) take() (store.Effect, bool) {
 			if p.step == queued {
 				p.step = taken
 			}
+			p.slot = true
 			q.slots--
 			return e, true
 		}
@@ -235,7 +238,7 @@ func (q *queue) adopt(k store.AttemptKey) {
 	if _, ok := q.attempts[k]; ok {
 		return
 	}
-	q.attempts[k] = &place{step: handedOver}
+	q.attempts[k] = &place{step: handedOver, slot: true}
 	q.slots--
 }
 
@@ -248,24 +251,37 @@ func (q *queue) free(k store.AttemptKey) {
 		return
 	}
 	delete(q.attempts, k)
-	if p.step != queued {
-		q.slots++
+	if q.release(p) {
 		q.signal()
 	}
 }
 
-// unexplained returns launches that wait for a slot and whose runs do not say so.
-func (q *queue) unexplained() []store.AttemptKey {
+// release gives the slot of a place back, if it has one.
+func (q *queue) release(p *place) bool {
+	if !p.slot {
+		return false
+	}
+	p.slot = false
+	q.slots++
+	return true
+}
+
+// unexplained returns launches that wait for a slot since the last call at least
+// and whose runs do not say so; more says that others will have to be told.
+func (q *queue) unexplained() (keys []store.AttemptKey, more bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var out []store.AttemptKey
 	for k, p := range q.attempts {
-		if p.step == queued && !p.explained {
+		switch {
+		case p.step != queued || p.explained:
+		case p.seen:
 			p.explained = true
-			out = append(out, k)
+			keys = append(keys, k)
+		default:
+			p.seen, more = true, true
 		}
 	}
-	return out
+	return keys, more
 }
 
 // holds tells whether an attempt has a place here.

@@ -2,6 +2,8 @@ package runner
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -79,7 +81,8 @@ func (r *Runner) dispatchTimers(ctx context.Context) {
 	}
 }
 
-// doDue does the timers that are due and returns when the next one is.
+// doDue does the timers that are due and returns when the next one is. One that
+// cannot be done does not keep the others from being done.
 func (r *Runner) doDue(ctx context.Context) (time.Time, error) {
 	for {
 		var due []store.Timer
@@ -93,12 +96,20 @@ func (r *Runner) doDue(ctx context.Context) (time.Time, error) {
 		if err != nil || len(due) == 0 {
 			return next, err
 		}
+		var failed error
 		for _, t := range due {
 			crashpoint.Hit("runner.before-timer")
-			if err := r.Store.Write(ctx, func(tx store.Tx) error { return r.Orchestrator.TimerDue(tx, t) }); err != nil {
-				return time.Time{}, err
+			err := r.Store.Write(ctx, func(tx store.Tx) error { return r.Orchestrator.TimerDue(tx, t) })
+			if errors.Is(err, store.ErrTimeout) || errors.Is(err, store.ErrClosed) {
+				return time.Time{}, err // it is the store's fault, not the timer's
+			}
+			if err != nil {
+				failed = errors.Join(failed, fmt.Errorf("timer %s: %w", t.Key(), err))
 			}
 			crashpoint.Hit("runner.after-timer")
+		}
+		if failed != nil {
+			return time.Time{}, failed
 		}
 	}
 }
