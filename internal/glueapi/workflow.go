@@ -129,7 +129,8 @@ func (s *Service) ListWorkflows(ctx context.Context, in *glue.ListWorkflowsInput
 			return nil, err
 		}
 		names, next := cut(page, names, func(n string) string { return n })
-		return &glue.ListWorkflowsOutput{Workflows: names, NextToken: next}, nil
+		// An empty list is a list: clients index the member without asking.
+		return &glue.ListWorkflowsOutput{Workflows: append([]string{}, names...), NextToken: next}, nil
 	})
 }
 
