@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import re
 import unittest
 
 import story
@@ -245,6 +246,35 @@ class Boto3(Case):
             self.assertEqual([r["WorkflowRunId"] for p in pages for r in p["Runs"]], ids[::-1])
         pages = g.get_paginator("get_job_runs").paginate(JobName="runs", PaginationConfig={"PageSize": 2})
         self.assertEqual(len([r for p in pages for r in p["JobRuns"]]), 5)
+
+    def test_empty_lists(self):
+        """Lists without members are there, as clients index them without asking."""
+        g = self.other_account()
+        for operation, member in (("list_workflows", "Workflows"), ("get_jobs", "Jobs"), ("list_jobs", "JobNames"),
+                                  ("get_triggers", "Triggers"), ("list_triggers", "TriggerNames")):
+            self.assertEqual(getattr(g, operation)()[member], [], operation)
+        g.create_workflow(Name="nothing")
+        g.create_job(Name="nothing", Role="r", Command={"Name": "pythonshell", "ScriptLocation": "s3://b/k"})
+        self.assertEqual(g.get_workflow_runs(Name="nothing")["Runs"], [])
+        self.assertEqual(g.get_job_runs(JobName="nothing")["JobRuns"], [])
+        self.assertEqual(g.get_workflow(Name="nothing", IncludeGraph=True)["Workflow"]["Graph"], {"Nodes": [], "Edges": []})
+        self.assertEqual(g.get_tags(ResourceArn="arn:aws:glue:us-east-1:210987654321:workflow/nothing")["Tags"], {})
+        self.assertEqual(g.batch_get_jobs(JobNames=["nothing"])["JobsNotFound"], [])
+        self.assertNotIn("nothing", self.glue.list_workflows()["Workflows"])
+
+    def other_account(self):
+        """A client of another account, which sees nothing of the first."""
+        out = self.server.tenon("credentials", "add", "--account", "210987654321").stdout
+        key, secret = (re.search(rf"(?m)^{name}\s+(\S+)$", out)[1] for name in ("access key id", "secret access key"))
+        client = self.server.client("glue", credentials=(key, secret, None))
+
+        def known():  # a running server learns of it within a second
+            try:
+                return client.list_workflows()
+            except client.exceptions.ClientError as error:
+                self.assertEqual(error.response["Error"]["Code"], "UnrecognizedClientException")
+        tenon.until("the credential is known", known, 5)
+        return client
 
     def test_errors(self):
         g = self.glue
