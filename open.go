@@ -38,8 +38,12 @@ type parts struct {
 	sweep func(context.Context) error
 }
 
+// openParts opens everything that can fail. The address comes before what starts
+// processes: they are not started for a server that cannot listen.
 func (s *Server) openParts(ctx context.Context) error {
-	for _, open := range []func(context.Context) error{s.openStore, s.openKeys, s.openBlobs, s.openSupervisor, s.openPreparers} {
+	for _, open := range []func(context.Context) error{
+		s.openStore, s.openKeys, s.openBlobs, s.listen, s.openSupervisor, s.openPreparers,
+	} {
 		if err := open(ctx); err != nil {
 			return err
 		}

@@ -79,9 +79,6 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 	if err := s.openParts(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.listen(ctx); err != nil {
-		return nil, err
-	}
 	if err := s.wire(); err != nil {
 		return nil, err
 	}
@@ -257,7 +254,13 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	work := make(chan error, 2)
 	go func() { work <- s.runner.Run(ctx) }()
 	server := s.front.Server()
-	go func() { work <- server.Serve(s.listener) }()
+	go func() {
+		err := server.Serve(s.listener)
+		if errors.Is(err, http.ErrServerClosed) { // as it was asked to
+			err = nil
+		}
+		work <- err
+	}()
 	running := 2
 	select {
 	case <-ctx.Done():
@@ -273,33 +276,21 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	for range running {
 		err = errors.Join(err, <-work)
 	}
-	if errors.Is(err, http.ErrServerClosed) && len(unwrapped(err)) <= 1 {
-		return nil
-	}
 	return err
 }
 
-// unwrapped lists the errors that a join holds besides the one of a server that
-// was asked to close.
-func unwrapped(err error) []error {
-	var out []error
-	if join, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, e := range join.Unwrap() {
-			if !errors.Is(e, http.ErrServerClosed) {
-				out = append(out, e)
-			}
-		}
-	}
-	return out
-}
-
-// announce writes the URL beside the data, for tenon env.
+// announce writes URL and region beside the data, for tenon env.
 func (s *Server) announce() error {
 	if s.config.Ephemeral {
 		return nil
 	}
 	path := filepath.Join(s.root, "endpoint")
-	if err := os.WriteFile(path, []byte(s.url+"\n"), 0o600); err != nil {
+	text := s.url + " " + s.config.Region + "\n"
+	// Renamed into place: who waits for the file never reads half of it.
+	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+		return fmt.Errorf("write endpoint: %w", err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
 		return fmt.Errorf("write endpoint: %w", err)
 	}
 	return nil

@@ -84,9 +84,9 @@ class Server:
         def ready():
             if self.process.poll() is not None:
                 raise AssertionError(f"serve ended with {self.process.returncode}:\n{self.log()}")
-            return endpoint.exists() and endpoint.read_text().strip()
+            return endpoint.exists() and endpoint.read_text().split(maxsplit=1)[:1]
 
-        self.url = until("the server announces itself", ready)
+        [self.url] = until("the server announces itself", ready)
         until("the server is healthy", self.healthy)
         self.exports = self._exports()
 

@@ -90,7 +90,7 @@ type grammar struct {
 // Globals are the flags that all commands share.
 type Globals struct {
 	Data    string `help:"Data directory of the server; by default ./.tenon." placeholder:"DIR" default:"./.tenon" env:"TENON_DATA"`
-	Region  string `help:"AWS region." default:"${region}" env:"TENON_REGION"`
+	Region  string `help:"AWS region; by default ${region}, and for clients that of the server." env:"TENON_REGION"`
 	Account string `help:"AWS account, 12 digits. Clients take it from the data directory if they can." placeholder:"ID" env:"TENON_ACCOUNT"`
 }
 

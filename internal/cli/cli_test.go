@@ -65,7 +65,7 @@ func TestFlags(t *testing.T) {
 		"data before the command":          {[]string{"--data=/d", "serve"}, func(g *grammar) any { return g.Data }, "/d"},
 		"data of a command of two words":   {[]string{"workflow", "stop", "w", "--data", "/d"}, func(g *grammar) any { return g.Data }, "/d"},
 		"listen":                           {[]string{"serve"}, func(g *grammar) any { return g.Serve.Listen }, tenon.DefaultListen},
-		"region":                           {[]string{"serve"}, func(g *grammar) any { return g.Region }, tenon.DefaultRegion},
+		"region":                           {[]string{"serve", "--region", "eu-west-1"}, func(g *grammar) any { return g.Region }, "eu-west-1"},
 		"store timeout":                    {[]string{"serve"}, func(g *grammar) any { return g.Serve.StoreTimeout }, 5 * time.Second},
 		"quotas repeat":                    {[]string{"serve", "--quota", "jobs=3", "--quota=triggers=4"}, func(g *grammar) any { return g.Serve.Quota }, []string{"jobs=3", "triggers=4"}},
 		"a property may hold a comma":      {[]string{"run", "p", "--property", "a=1,2;3=4"}, func(g *grammar) any { return g.Run.Property }, []string{"a=1,2;3=4"}},
@@ -210,5 +210,20 @@ func TestReport(t *testing.T) {
 				t.Errorf("exit code %d and %q, want %d and %q", code, errs, c.code, c.says)
 			}
 		})
+	}
+}
+
+// TestRegion proves that clients follow the region of the data directory's server
+// unless a flag names another.
+func TestRegion(t *testing.T) {
+	for _, c := range []struct{ flag, recorded, want string }{
+		{"", "", tenon.DefaultRegion},
+		{"", "eu-west-1", "eu-west-1"},
+		{"us-west-2", "eu-west-1", "us-west-2"},
+	} {
+		s := &session{Globals: &Globals{Region: c.flag}}
+		if got := s.region(c.recorded); got != c.want {
+			t.Errorf("flag %q, recorded %q: %q, want %q", c.flag, c.recorded, got, c.want)
+		}
 	}
 }

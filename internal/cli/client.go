@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -52,13 +53,12 @@ var errNoServer = errors.New("no server is running")
 // connect finds the server that the flags name. With errNoServer there is none
 // on the data directory.
 func (s *session) connect(ctx context.Context, f serverFlags) (*client, error) {
-	endpoint := strings.TrimRight(f.Endpoint, "/")
+	endpoint, region := strings.TrimRight(f.Endpoint, "/"), ""
 	if endpoint == "" {
-		found, err := recordedEndpoint(s.Data)
-		if err != nil {
+		var err error
+		if endpoint, region, err = recordedEndpoint(s.Data); err != nil {
 			return nil, err
 		}
-		endpoint = found
 	}
 	if u, err := url.Parse(endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, usagef("the endpoint %q is not an http or https URL", endpoint)
@@ -77,19 +77,27 @@ func (s *session) connect(ctx context.Context, f serverFlags) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newClient(endpoint, s.Region, account, creds, hc), nil
+	return newClient(endpoint, s.region(region), account, creds, hc), nil
 }
 
-// recordedEndpoint reads where the server of a data directory said it listens.
-func recordedEndpoint(data string) (string, error) {
+// region is that of the flag, else the one that the server of the data directory
+// recorded, else the default.
+func (s *session) region(recorded string) string {
+	return cmp.Or(s.Region, recorded, tenon.DefaultRegion)
+}
+
+// recordedEndpoint reads where the server of a data directory said it listens,
+// and its region.
+func recordedEndpoint(data string) (endpoint, region string, err error) {
 	b, err := os.ReadFile(filepath.Join(data, "endpoint"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("%w on the data directory %s: start one with \"tenon serve\", or name another with --data or --endpoint", errNoServer, data)
+		return "", "", fmt.Errorf("%w on the data directory %s: start one with \"tenon serve\", or name another with --data or --endpoint", errNoServer, data)
 	}
 	if err != nil {
-		return "", fmt.Errorf("read the server's endpoint: %w", err)
+		return "", "", fmt.Errorf("read the server's endpoint: %w", err)
 	}
-	return strings.TrimSpace(string(b)), nil
+	endpoint, region, _ = strings.Cut(strings.TrimSpace(string(b)), " ")
+	return endpoint, region, nil
 }
 
 // probe asks whether a server answers. A file may name one that is gone.

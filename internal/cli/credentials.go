@@ -15,13 +15,12 @@ type envCommand struct {
 
 // Run prints shell exports. It needs no running server.
 func (c *envCommand) Run(s *session) error {
-	endpoint := c.Endpoint
+	endpoint, region := c.Endpoint, ""
 	if endpoint == "" {
-		found, err := recordedEndpoint(s.Data)
-		if err != nil {
+		var err error
+		if endpoint, region, err = recordedEndpoint(s.Data); err != nil {
 			return err
 		}
-		endpoint = found
 	}
 	ring, err := openKeyring(s.Data)
 	if err != nil {
@@ -31,7 +30,7 @@ func (c *envCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	s.printf("%s", exports(endpoint, s.Region, cred))
+	s.printf("%s", exports(endpoint, s.region(region), cred))
 	return nil
 }
 

@@ -68,7 +68,7 @@ func (c *serveCommand) config(s *session) (tenon.Config, error) {
 		return tenon.Config{}, usagef("--store-timeout must be positive")
 	}
 	cfg := tenon.Config{
-		Listen: c.Listen, Account: s.Account, Region: s.Region, Ephemeral: c.Ephemeral, InsecureDev: c.InsecureDev,
+		Listen: c.Listen, Account: s.Account, Region: s.region(""), Ephemeral: c.Ephemeral, InsecureDev: c.InsecureDev,
 		AllowPlaintext: c.AllowPlaintext, TLSCert: c.TLSCert, TLSKey: c.TLSKey,
 		AllowEmptyWorkflowRun: c.AllowEmptyWorkflowRun, Quotas: quotas, StoreTimeout: c.StoreTimeout,
 		S3: tenon.S3Config{
@@ -117,7 +117,7 @@ func (c *serveCommand) Run(s *session) error {
 	if err != nil {
 		return fmt.Errorf("start the server: %w", err)
 	}
-	s.notef("%s", greeting(server.URL(), s.Data, s.Region, c))
+	s.notef("%s", greeting(server.URL(), s.Data, s.region(""), c))
 	served := make(chan error, 1)
 	go func() { served <- server.Run(s.soft) }()
 	select {
@@ -153,7 +153,7 @@ func greeting(url, data, region string, c *serveCommand) string {
 // embed starts a server for this command alone: private and ephemeral, or with
 // keep on the data directory. close ends it and waits.
 func (s *session) embed(jobs jobFlags, keep bool, log *slog.Logger) (_ *client, closeServer func() error, err error) {
-	cfg := tenon.Config{Listen: "127.0.0.1:0", Account: s.Account, Region: s.Region, Ephemeral: !keep, Logger: log}
+	cfg := tenon.Config{Listen: "127.0.0.1:0", Account: s.Account, Region: s.region(""), Ephemeral: !keep, Logger: log}
 	if keep {
 		cfg.Data = s.Data
 	}

@@ -215,7 +215,7 @@ func TestCredentials(t *testing.T) {
 	p, out, errs := process(foreign)
 	code := Run([]string{"workflow", "start", "w", "--data", data}, p)
 	wants(t, "credentials of the data directory", code, exitFailed, out.String()+errs.String(), `EntityNotFoundException`)
-	endpoint, err := recordedEndpoint(data)
+	endpoint, _, err := recordedEndpoint(data)
 	if err != nil {
 		t.Fatal(err)
 	}
