@@ -69,6 +69,9 @@ func (r *Runner) committed(c store.Committed) {
 func (r *Runner) Run(ctx context.Context) error {
 	r.ctx = ctx
 	if err := r.recover(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // it was asked to end before it had begun
+		}
 		return fmt.Errorf("recover: %w", err)
 	}
 	var loops sync.WaitGroup
