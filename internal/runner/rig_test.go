@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -63,8 +64,9 @@ type rig struct {
 	// prepare, if set, takes part in preparations.
 	prepare func(context.Context, launch.Spec) error
 	started []string // jobs, in order of their processes
-	// discarded counts by attempt.
-	discarded map[string]int
+
+	mu        sync.Mutex
+	discarded map[string]int // by attempt
 }
 
 func inRig(t *testing.T, run func(r *rig)) {
@@ -121,6 +123,8 @@ func (r *rig) Prepare(ctx context.Context, s launch.Spec, _ func(string)) (launc
 }
 
 func (r *rig) Discard(_ context.Context, attempt string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.discarded[attempt]++
 	return nil
 }
