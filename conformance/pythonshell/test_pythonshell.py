@@ -6,6 +6,7 @@ shorter. The tests then look at what became of them.
 
 import json
 import os
+import subprocess
 import tempfile
 import textwrap
 import unittest
@@ -387,6 +388,22 @@ class PythonShell(Case):
         done = self.server.tenon("logs", "jr_" + "0" * 64, check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn("does not exist", done.stderr)
+
+    def test_follow(self):
+        """`tenon logs --follow` shows what comes when it comes, and ends with the run."""
+        self.server.job("followed", HOLD % "followed-may-end" + "print('last words')")
+        run = self.glue.start_job_run(JobName="followed")["JobRunId"]
+        tenon.until("it runs", lambda: self.server.job_run("followed", run)["JobRunState"] == "RUNNING")
+        with subprocess.Popen([tenon.BIN, "logs", run, "--follow", "--stream", "stdout", "--data", str(self.server.data)],
+                              stdout=subprocess.PIPE, text=True, env=tenon.clean_environment()) as follower:
+            try:
+                self.assertEqual(follower.stdout.readline(), "holding\n")
+                self.assertIsNone(follower.poll())
+                self.s3.put_object(Bucket="jobs", Key="followed-may-end", Body=b"")
+                self.assertEqual(follower.communicate(timeout=20)[0], "last words\n")
+                self.assertEqual(follower.returncode, 0)
+            finally:
+                follower.kill()
 
     # spec/workflows §5.4, §5.6
 
