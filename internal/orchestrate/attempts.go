@@ -113,7 +113,7 @@ func (u *unit) admit(doc store.Document, def jobDefinition, q jobrun.Request, fr
 	if err := u.CheckQuota(ActiveJobRuns, func(limit int) (int, error) { return u.tx.CountActiveAttempts(from.scope, limit) }); err != nil {
 		return a, err
 	}
-	decision, err := u.decide(doc.UID, def.Slots(), a.Run.Settings.Queuing)
+	decision, holding, err := u.decide(doc.UID, def.Slots(), a.Run.Settings.Queuing)
 	if err != nil {
 		return a, err
 	}
@@ -123,8 +123,9 @@ func (u *unit) admit(doc store.Document, def jobDefinition, q jobrun.Request, fr
 	case jobrun.Queue:
 		a.State, a.Run.StateDetail = jobrun.Waiting, jobrun.MsgQueued
 		err = u.tx.SetTimer(store.Timer{Kind: store.TimerQueue, Ref: a.ID(), Due: u.now.Add(u.QueueMaxWait)})
-		// The job may have got more slots since the others were queued.
-		u.freed = append(u.freed, freed{job: doc.UID, scope: from.scope, name: doc.Name, definition: a.Definition})
+		if holding < def.Slots() { // the job has got more slots since the others were queued
+			u.freed = append(u.freed, freed{job: doc.UID, scope: from.scope, name: doc.Name, definition: a.Definition})
+		}
 	default:
 		err = u.launch(&a)
 	}
@@ -138,18 +139,18 @@ func (u *unit) admit(doc store.Document, def jobDefinition, q jobrun.Request, fr
 	return a, nil
 }
 
-func (u *unit) decide(job int64, slots int, queuing bool) (jobrun.Admission, error) {
-	holding, err := u.tx.CountHolding(job, slots)
+func (u *unit) decide(job int64, slots int, queuing bool) (a jobrun.Admission, holding int, err error) {
+	holding, err = u.tx.CountHolding(job, slots)
 	if err != nil {
-		return "", fmt.Errorf("count job runs: %w", err)
+		return "", 0, fmt.Errorf("count job runs: %w", err)
 	}
 	waiting := 0
 	if holding < slots { // else the queue changes nothing
 		if waiting, err = u.tx.CountWaiting(job, slots); err != nil {
-			return "", fmt.Errorf("count queued job runs: %w", err)
+			return "", 0, fmt.Errorf("count queued job runs: %w", err)
 		}
 	}
-	return jobrun.Decide(slots, holding, waiting, queuing), nil
+	return jobrun.Decide(slots, holding, waiting, queuing), holding, nil
 }
 
 func (u *unit) newAttempt(def jobrun.Definition, q jobrun.Request, from origin) (store.Attempt, error) {
