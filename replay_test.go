@@ -9,6 +9,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/glue"
+	"github.com/aws/aws-sdk-go-v2/service/glue/types"
+
+	"tenon/internal/launch/fake"
 )
 
 // invoke sends a call with an invocation id, as an SDK does that tries again.
@@ -168,4 +171,45 @@ func TestReplayOfEveryChange(t *testing.T) {
 			w.t.Errorf("the start of a run that is over: %s, want %s", again, started)
 		}
 	})
+}
+
+// A call that acted and was refused in part is refused again, in the same words,
+// and acts once: a standalone trigger starts what it can (spec/workflows §4.6).
+func TestReplayOfAPartialRefusal(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*Config)
+		other  string // the job that cannot start
+		want   string
+	}{
+		{"no such job", nil, "nowhere", `{"__type":"EntityNotFoundException","Message":"Failed to start job run due to missing metadata."}`},
+		{"at its limit", nil, "J", `{"__type":"ConcurrentRunsExceededException","Message":"Concurrent runs exceeded for a job of trigger both"}`},
+		{"quota", func(c *Config) { c.Quotas = map[string]int{"active-job-runs": 2} }, "L", `{"__type":"ResourceNumberLimitExceededException","Message":"The number of active job runs has exceeded the limit. Your account is limited to 2 active job runs."}`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inWorlds(t, c.change, func(w *world) {
+				w.scene()
+				w.plan("J", fake.Outcome{Never: true})
+				ctx := w.t.Context()
+				must[*glue.CreateJobOutput](w.t)(w.glue.CreateJob(ctx, shell("L")))
+				must[*glue.StartJobRunOutput](w.t)(w.glue.StartJobRun(ctx, &glue.StartJobRunInput{JobName: aws.String("J")}))
+				must[*glue.CreateTriggerOutput](w.t)(w.glue.CreateTrigger(ctx, &glue.CreateTriggerInput{Name: aws.String("both"), Type: types.TriggerTypeOnDemand, Actions: starts("K", c.other)}))
+				for range 3 {
+					if status, got := w.invoke("one", "StartTrigger", `{"Name":"both"}`); status != http.StatusBadRequest || got != c.want {
+						w.t.Errorf("%d %s, want %s", status, got, c.want)
+					}
+					w.settle()
+				}
+				if runs := must[*glue.GetJobRunsOutput](w.t)(w.glue.GetJobRuns(ctx, &glue.GetJobRunsInput{JobName: aws.String("K")})).JobRuns; len(runs) != 1 {
+					w.t.Errorf("the other job was started %d times", len(runs))
+				}
+				if w.kind == onDisk {
+					w.restart()
+				}
+				if status, got := w.invoke("one", "StartTrigger", `{"Name":"both"}`); status != http.StatusBadRequest || got != c.want {
+					w.t.Errorf("after a restart: %d %s", status, got)
+				}
+			})
+		})
+	}
 }

@@ -13,7 +13,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/aws/smithy-go"
 
 	"tenon/internal/orchestrate"
 	"tenon/internal/store"
@@ -52,7 +55,13 @@ func scopeOf(ctx context.Context) store.Scope {
 // now is the time that rows of a call carry, in AWS's precision.
 func (s *Service) now() time.Time { return s.Now().Truncate(time.Millisecond) }
 
-// mutate runs fn in a transaction. The successful reply of a call that has an
+// refusedInPart is what fn of mutate returns for a call that acted and yet has to
+// answer with an error: what it did stays.
+type refusedInPart struct{ answer error }
+
+func (e *refusedInPart) Error() string { return "refused in part: " + e.answer.Error() }
+
+// mutate runs fn in a transaction. The answer of a call that acted and has an
 // invocation id is kept with the change, and a repetition of the call gets it
 // again instead of acting (DESIGN P5).
 func mutate[Out any](ctx context.Context, s *Service, fn func(tx store.Tx, scope store.Scope) (*Out, error)) (*Out, error) {
@@ -60,17 +69,23 @@ func mutate[Out any](ctx context.Context, s *Service, fn func(tx store.Tx, scope
 	scope := store.Scope{Account: call.Account, Region: call.Region}
 	key, day := replyKey(call), s.Now().Unix()/86400
 	var out *Out
+	var answer error
 	err := s.Store.Write(ctx, func(tx store.Tx) error {
 		var err error
 		if call.InvocationID != "" {
-			if out, err = replay[Out](tx, key, day); err == nil || !errors.Is(err, store.ErrNotFound) {
+			if out, answer, err = replay[Out](tx, key, day); err == nil || !errors.Is(err, store.ErrNotFound) {
 				return err
 			}
 		}
-		if out, err = fn(tx, scope); err != nil || call.InvocationID == "" {
+		var part *refusedInPart
+		out, err = fn(tx, scope)
+		if answer = nil; errors.As(err, &part) {
+			out, answer, err = nil, part.answer, nil
+		}
+		if err != nil || call.InvocationID == "" {
 			return err
 		}
-		body, err := awsjson.Marshal(out)
+		body, err := keep(out, answer)
 		if err != nil {
 			return fmt.Errorf("encode reply: %w", err)
 		}
@@ -79,23 +94,42 @@ func mutate[Out any](ctx context.Context, s *Service, fn func(tx store.Tx, scope
 	if err != nil {
 		return nil, translate(err)
 	}
-	return out, nil
+	return out, answer
 }
 
-// replay returns the reply that was kept today or yesterday.
-func replay[Out any](tx store.Tx, key store.Hash, day int64) (*Out, error) {
+// refusalMark begins a kept answer that is an error; all others are JSON objects.
+const refusalMark = '!'
+
+// keep encodes an answer: a reply, or an error of the API.
+func keep(out any, answer error) ([]byte, error) {
+	if answer == nil {
+		return awsjson.Marshal(out)
+	}
+	var api smithy.APIError
+	if !errors.As(answer, &api) {
+		return nil, answer
+	}
+	return fmt.Appendf(nil, "%c%s\n%s", refusalMark, api.ErrorCode(), api.ErrorMessage()), nil
+}
+
+// replay returns the answer that was kept today or yesterday.
+func replay[Out any](tx store.Tx, key store.Hash, day int64) (out *Out, answer, err error) {
 	body, err := tx.Reply(key, day)
 	if errors.Is(err, store.ErrNotFound) {
 		body, err = tx.Reply(key, day-1)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	out := new(Out)
+	if len(body) > 0 && body[0] == refusalMark {
+		code, message, _ := strings.Cut(string(body[1:]), "\n")
+		return nil, keptError(code, message), nil
+	}
+	out = new(Out)
 	if err := awsjson.Unmarshal(body, out); err != nil {
-		return nil, fmt.Errorf("decode kept reply: %w", err)
+		return nil, nil, fmt.Errorf("decode kept reply: %w", err)
 	}
-	return out, nil
+	return out, nil, nil
 }
 
 // replyKey names a call as DESIGN P5 does: the same invocation id with another

@@ -31,6 +31,19 @@ func concurrent(format string, args ...any) error {
 	return &types.ConcurrentRunsExceededException{Message: aws.String(fmt.Sprintf(format, args...))}
 }
 
+// keptError makes an error again that a call was answered with before.
+func keptError(code, message string) error {
+	switch code {
+	case "EntityNotFoundException":
+		return &types.EntityNotFoundException{Message: &message}
+	case "ConcurrentRunsExceededException":
+		return &types.ConcurrentRunsExceededException{Message: &message}
+	case "ResourceNumberLimitExceededException":
+		return &types.ResourceNumberLimitExceededException{Message: &message}
+	}
+	return fmt.Errorf("kept answer %s: %s", code, message)
+}
+
 // Workflows.
 func errEntity() error { return notFound("Entity not found") } // spec/workflows §2.3, §3.1 row 2, §5.5
 
@@ -91,6 +104,10 @@ func errSecondStart(workflow, trigger string) error { // spec/workflows §4.6 ro
 
 func errTriggerState(s flow.TriggerState) error { // spec/workflows §4.3
 	return invalid("The operation is not allowed when trigger is in state: %s", s)
+}
+
+func errConcurrentTrigger(name string) error { // spec/workflows §4.6, after the table: our words
+	return concurrent("Concurrent runs exceeded for a job of trigger %s", name)
 }
 
 func errEventStart() error { return invalid("Trigger Type EVENT cannot be started") } // spec/workflows §3.4

@@ -166,11 +166,7 @@ func (s *Service) DeleteTrigger(ctx context.Context, in *glue.DeleteTriggerInput
 // StartTrigger activates a trigger, or fires it if it is ON_DEMAND
 // (spec/workflows §3.4, §4.3).
 func (s *Service) StartTrigger(ctx context.Context, in *glue.StartTriggerInput) (*glue.StartTriggerOutput, error) {
-	// A standalone trigger starts what can be started and then reports the first
-	// refusal (§4.6): the refusal must not undo the rest.
-	var refused error
-	out, err := mutate(ctx, s, func(tx store.Tx, scope store.Scope) (*glue.StartTriggerOutput, error) {
-		refused = nil
+	return mutate(ctx, s, func(tx store.Tx, scope store.Scope) (*glue.StartTriggerOutput, error) {
 		row, err := trigger(tx, scope, *in.Name)
 		if err != nil {
 			return nil, err
@@ -188,26 +184,28 @@ func (s *Service) StartTrigger(ctx context.Context, in *glue.StartTriggerInput) 
 			_, err = s.startRun(tx, w, nil)
 			return out, err
 		case def.Type == flow.OnDemand:
-			_, refused, err = s.Orchestrator.FireTrigger(tx, row)
-			return out, err
+			return out, s.fire(tx, row)
 		case def.State == flow.Activated:
 			return nil, errTriggerState(def.State)
 		}
 		row.Definition.State = flow.Activated
 		return out, s.replaceTrigger(tx, row)
 	})
-	if err != nil {
-		return nil, err
-	}
+}
+
+// fire starts what can be started of a standalone trigger and then reports the
+// first refusal, which must not undo the rest (spec/workflows §4.6).
+func (s *Service) fire(tx store.Tx, row store.Trigger) error {
+	_, refused, err := s.Orchestrator.FireTrigger(tx, row)
 	switch {
+	case err != nil || refused == nil:
+		return err
 	case errors.Is(refused, orchestrate.ErrNoJob):
-		return nil, errStartMissingJob()
+		return &refusedInPart{errStartMissingJob()}
 	case errors.Is(refused, orchestrate.ErrConcurrentJob):
-		return nil, concurrent("Concurrent runs exceeded for a job of trigger %s", *in.Name)
-	case refused != nil:
-		return nil, translate(refused)
+		return &refusedInPart{errConcurrentTrigger(row.Definition.Name)}
 	}
-	return out, nil
+	return &refusedInPart{translate(refused)}
 }
 
 // StopTrigger deactivates a trigger (spec/workflows §4.3).
