@@ -11,7 +11,7 @@
 //     and reads of its own transaction see its own writes.
 //  3. A row changes only under its version: an update that names an older one
 //     fails with [ErrStale] and changes nothing (P4).
-//  4. A function may run twice; only the run that is committed counts. It must
+//  4. A function may run several times; only the run that is committed counts. It must
 //     therefore touch nothing outside the transaction.
 //  5. After a commit, and only then, subscribers hear of it, in commit order.
 //  6. A caller's deadline counts only while its function waits to be taken. Once

@@ -46,10 +46,8 @@ var (
 	qActiveAll  = sql(`SELECT count(*) FROM (SELECT 1 FROM runs WHERE scope = ? AND active = 1 AND kind = 'workflow' LIMIT ?) AS some`)
 	qListActive = sql(`SELECT ` + runColumns + ` FROM runs WHERE active = 1 AND seq > ? ORDER BY seq LIMIT ?`)
 
-	qPart       = sql(`SELECT body FROM parts WHERE run = ? AND part = ?`)
-	qPutPart    = sql(`INSERT INTO parts (run, part, body) VALUES (?, ?, ?) ON CONFLICT (run, part) DO UPDATE SET body = excluded.body`)
-	qProperties = sql(`SELECT body FROM properties WHERE run = ?`)
-	qPutProps   = sql(`INSERT INTO properties (run, body) VALUES (?, ?) ON CONFLICT (run) DO UPDATE SET body = excluded.body`)
+	qPart    = sql(`SELECT body FROM parts WHERE run = ? AND part = ?`)
+	qPutPart = sql(`INSERT INTO parts (run, part, body) VALUES (?, ?, ?) ON CONFLICT (run, part) DO UPDATE SET body = excluded.body`)
 )
 
 // last is above every sequence number: a list that begins at 0 begins there.
@@ -148,9 +146,10 @@ func (t *tx) PutPart(run int64, part int, body []byte) error {
 	return err
 }
 
-func (t *tx) Properties(run int64) ([]byte, error) { return t.body(qProperties, run) }
+// propertiesPart is where the properties of a run lie among its parts, so that a
+// start touches one page for both.
+const propertiesPart = -1
 
-func (t *tx) PutProperties(run int64, body []byte) error {
-	_, err := t.exec(qPutProps, run, blob(body))
-	return err
-}
+func (t *tx) Properties(run int64) ([]byte, error) { return t.Part(run, propertiesPart) }
+
+func (t *tx) PutProperties(run int64, body []byte) error { return t.PutPart(run, propertiesPart, body) }

@@ -1,7 +1,7 @@
 // Package sqlstore keeps the rows of package store in a SQL database. It
 // guarantees what that package promises, on SQLite by group commit: one writer
-// runs all waiting functions in one transaction, each within a savepoint, and
-// flushes once for all of them. It also guarantees that a second server on the
+// runs all waiting functions in one transaction, within savepoints as soon as one
+// of them fails, and flushes once for all of them. It also guarantees that a second server on the
 // same directory, a database of a later release and an engine with known holes
 // are refused when it opens.
 //

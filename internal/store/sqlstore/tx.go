@@ -13,8 +13,8 @@ var (
 	errOver     = errors.New("transaction is over")
 )
 
-// tx is one function's transaction: a whole one of the database, or a savepoint
-// in that of its group.
+// tx is one function's transaction: a whole one of the database, or its share in
+// that of its group.
 type tx struct {
 	c      *session
 	shared *shared

@@ -72,14 +72,13 @@ CREATE INDEX runs_workflow ON runs (workflow, seq) WHERE kind = 'workflow';
 CREATE INDEX runs_active ON runs (scope, workflow) WHERE active = 1 AND kind = 'workflow';
 CREATE INDEX runs_live ON runs (seq) WHERE active = 1;
 
+-- Part -1 holds the properties of the run.
 CREATE TABLE parts (
     run  INTEGER NOT NULL,
     part INTEGER NOT NULL,
     body BLOB    NOT NULL,
     PRIMARY KEY (run, part)
 ) WITHOUT ROWID;
-
-CREATE TABLE properties (run INTEGER PRIMARY KEY, body BLOB NOT NULL);
 
 CREATE TABLE attempts (
     base       INTEGER NOT NULL,
