@@ -38,6 +38,7 @@ func (w *world) runsOf(workflow string) []string {
 // body, operation, caller or id is another call (DESIGN P5).
 func TestReplay(t *testing.T) {
 	inWorlds(t, nil, func(w *world) {
+		w.advance(12 * time.Hour) // so that a day later is on the next one
 		w.scene()
 		ctx := w.t.Context()
 		must[*glue.UpdateWorkflowOutput](w.t)(w.glue.UpdateWorkflow(ctx, &glue.UpdateWorkflowInput{Name: aws.String("W"), MaxConcurrentRuns: aws.Int32(100)}))
