@@ -2,6 +2,8 @@ package sqlstore
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 
@@ -19,7 +21,33 @@ var (
 	qCountWorkflows = sql(`SELECT count(*) FROM workflows WHERE scope = ?`)
 )
 
-func (t *tx) Workflow(s store.Scope, name string) (w store.Workflow, err error) {
+func (t *tx) Workflow(s store.Scope, name string) (store.Workflow, error) {
+	key := definitionKey{scope: s, name: name}
+	if row, ok := t.definitions.get(key); ok {
+		return cloneWorkflow(row.(store.Workflow)), nil
+	}
+	w, err := t.readWorkflow(s, name)
+	if err == nil {
+		t.definitions.put(key, cloneWorkflow(w))
+	}
+	return w, err
+}
+
+// cloneWorkflow makes a row its receiver's own.
+func cloneWorkflow(w store.Workflow) store.Workflow {
+	w.DefaultRunProperties, w.Tags = maps.Clone(w.DefaultRunProperties), maps.Clone(w.Tags)
+	if w.Description != nil {
+		text := *w.Description
+		w.Description = &text
+	}
+	if w.MaxConcurrentRuns != nil {
+		n := *w.MaxConcurrentRuns
+		w.MaxConcurrentRuns = &n
+	}
+	return w
+}
+
+func (t *tx) readWorkflow(s store.Scope, name string) (w store.Workflow, err error) {
 	scope, err := t.scopeID(s)
 	if err != nil {
 		return w, err
@@ -46,6 +74,7 @@ func workflowColumns(w store.Workflow) ([]byte, error) {
 }
 
 func (t *tx) InsertWorkflow(w store.Workflow) error {
+	t.definitions.change()
 	body, err := workflowColumns(w)
 	if err != nil {
 		return err
@@ -59,6 +88,7 @@ func (t *tx) InsertWorkflow(w store.Workflow) error {
 }
 
 func (t *tx) UpdateWorkflow(w store.Workflow, old int64) error {
+	t.definitions.change()
 	body, err := workflowColumns(w)
 	if err != nil {
 		return err
@@ -69,6 +99,7 @@ func (t *tx) UpdateWorkflow(w store.Workflow, old int64) error {
 }
 
 func (t *tx) DeleteWorkflow(uid, version int64) error {
+	t.definitions.change()
 	return t.replace(qDeleteWorkflow, qWorkflowExists, []any{uid}, uid, version)
 }
 
@@ -217,6 +248,10 @@ func (t *tx) documents(q statement, s store.Scope, kind store.Kind, args ...any)
 }
 
 func (t *tx) Document(s store.Scope, kind store.Kind, name string) (store.Document, error) {
+	key := definitionKey{scope: s, kind: kind, name: name}
+	if row, ok := t.definitions.get(key); ok {
+		return cloneDocument(row.(store.Document)), nil
+	}
 	found, err := t.documents(qDocument, s, kind, name)
 	if err != nil {
 		return store.Document{}, err
@@ -224,7 +259,13 @@ func (t *tx) Document(s store.Scope, kind store.Kind, name string) (store.Docume
 	if len(found) == 0 {
 		return store.Document{}, store.ErrNotFound
 	}
+	t.definitions.put(key, cloneDocument(found[0]))
 	return found[0], nil
+}
+
+func cloneDocument(d store.Document) store.Document {
+	d.Body, d.Tags = slices.Clone(d.Body), maps.Clone(d.Tags)
+	return d
 }
 
 // tagColumn is NULL for a document that never had tags.
@@ -236,6 +277,7 @@ func tagColumn(tags map[string]string) ([]byte, error) {
 }
 
 func (t *tx) InsertDocument(d store.Document) error {
+	t.definitions.change()
 	tags, err := tagColumn(d.Tags)
 	if err != nil {
 		return err
@@ -249,6 +291,7 @@ func (t *tx) InsertDocument(d store.Document) error {
 }
 
 func (t *tx) UpdateDocument(d store.Document, old int64) error {
+	t.definitions.change()
 	tags, err := tagColumn(d.Tags)
 	if err != nil {
 		return err
@@ -259,6 +302,7 @@ func (t *tx) UpdateDocument(d store.Document, old int64) error {
 }
 
 func (t *tx) DeleteDocument(uid, version int64) error {
+	t.definitions.change()
 	return t.replace(qDeleteDocument, qDocumentExists, []any{uid}, uid, version)
 }
 

@@ -19,9 +19,11 @@ type tx struct {
 	c      *session
 	shared *shared
 	// known is nil for readers.
-	known    *hashes
-	readonly bool
-	over     bool
+	known *hashes
+	// definitions is nil for readers.
+	definitions *definitions
+	readonly    bool
+	over        bool
 	// savepoint asks for a savepoint before the first change. A function that
 	// fails before it changes anything costs its neighbours nothing.
 	savepoint bool
@@ -221,4 +223,49 @@ func (h *hashes) add(keys []store.Hash) {
 	for _, k := range keys {
 		h.set[k] = struct{}{}
 	}
+}
+
+// definitions keeps rows of workflows and documents as they are committed: a start
+// reads the same few again and again. Only the writer uses it. It is emptied by
+// any change of such a row and keeps nothing more in that transaction, because
+// what is read then may be rolled back.
+type definitions struct {
+	rows    map[definitionKey]any
+	changed bool
+}
+
+type definitionKey struct {
+	scope store.Scope
+	kind  store.Kind // "" for a workflow
+	name  string
+}
+
+const maxDefinitions = 1024
+
+// begin is called before each transaction.
+func (d *definitions) begin() { d.changed = false }
+
+func (d *definitions) change() {
+	if d != nil {
+		d.changed = true
+		clear(d.rows)
+	}
+}
+
+func (d *definitions) get(k definitionKey) (any, bool) {
+	if d == nil {
+		return nil, false
+	}
+	row, ok := d.rows[k]
+	return row, ok
+}
+
+func (d *definitions) put(k definitionKey, row any) {
+	if d == nil || d.changed {
+		return
+	}
+	if d.rows == nil || len(d.rows) >= maxDefinitions {
+		d.rows = make(map[definitionKey]any)
+	}
+	d.rows[k] = row
 }

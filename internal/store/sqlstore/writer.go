@@ -45,6 +45,8 @@ type writer struct {
 	c      *session
 	shared *shared
 	known  hashes
+	// definitions are the committed rows that starts read.
+	definitions definitions
 	// ceiling is what the sequence row holds; see reserve.
 	ceiling int64
 	// broken is set when a flush failed: what lies on disk is then not known, and
@@ -207,6 +209,7 @@ func (w *writer) commit(group []*request, savepoints bool) (spoiled bool) {
 		finish(group, w.broken)
 		return false
 	}
+	w.definitions.begin()
 	if err := w.c.run(sqlBegin); err != nil {
 		finish(group, fmt.Errorf("begin transaction: %w", err))
 		return false
@@ -241,7 +244,7 @@ func (w *writer) commit(group []*request, savepoints bool) (spoiled bool) {
 // nothing of a failed function in it.
 func (w *writer) run(r *request, shared, savepoints bool) bool {
 	r.err, r.again = nil, false
-	r.tx = &tx{c: w.c, shared: w.shared, known: &w.known, savepoint: shared && savepoints}
+	r.tx = &tx{c: w.c, shared: w.shared, known: &w.known, definitions: &w.definitions, savepoint: shared && savepoints}
 	w.c.fault = nil
 	r.err = errGoexit // unless the function returns or panics
 	r.err = call(r.fn, r.tx)
