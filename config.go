@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -24,6 +25,8 @@ const (
 	DefaultListen  = "127.0.0.1:8366"
 	DefaultAccount = "123456789012"
 	DefaultRegion  = "us-east-1"
+	// DefaultRunPropertiesBytes bounds the properties of a run (spec/workflows §5.6).
+	DefaultRunPropertiesBytes = 256 << 10
 )
 
 // Config is everything an operator can set. The zero value of a member means its
@@ -51,13 +54,14 @@ type Config struct {
 	TLSCert, TLSKey string // PEM files, both or none
 
 	AllowEmptyWorkflowRun bool
-	Quotas                map[string]int // by orchestrate.Quota; 0 or absent = no limit
-	StoreTimeout          time.Duration  // 5 s
-	MaxLocalJobs          int            // by cores and memory
-	RetryDelay            *time.Duration // 30 s (spec/jobs §2.7)
-	PrepareTimeout        time.Duration  // 15 min
-	StopGrace             time.Duration  // 30 s (spec/jobs §2.9)
-	GlueVersion           string         // of Spark jobs that name none
+	// Quotas are by orchestrate.Quota; absent means no limit, but for the bytes of run properties.
+	Quotas         map[string]int
+	StoreTimeout   time.Duration  // 5 s
+	MaxLocalJobs   int            // by cores and memory
+	RetryDelay     *time.Duration // 30 s (spec/jobs §2.7)
+	PrepareTimeout time.Duration  // 15 min
+	StopGrace      time.Duration  // 30 s (spec/jobs §2.9)
+	GlueVersion    string         // of Spark jobs that name none
 
 	// Python is an interpreter to run jobs with as it is, instead of environments
 	// that the server builds.
@@ -104,6 +108,13 @@ func (c *Config) fill() error {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	c.Quotas = maps.Clone(c.Quotas)
+	if c.Quotas == nil {
+		c.Quotas = map[string]int{}
+	}
+	if _, ok := c.Quotas[string(orchestrate.RunProperties)]; !ok {
+		c.Quotas[string(orchestrate.RunProperties)] = DefaultRunPropertiesBytes
 	}
 	for name := range c.Quotas {
 		if !slices.Contains(orchestrate.Quotas(), orchestrate.Quota(name)) {

@@ -160,6 +160,27 @@ func TestQuotaOfRunProperties(t *testing.T) {
 	})
 }
 
+// Without a quota of its own a server bounds run properties at 256 KiB (spec/workflows §5.6).
+func TestDefaultQuotaOfRunProperties(t *testing.T) {
+	inWorlds(t, nil, func(w *world) {
+		w.scene()
+		properties := map[string]string{"k": strings.Repeat("x", DefaultRunPropertiesBytes-1)}
+		start := func(ctx context.Context, c *glue.Client) error {
+			_, err := c.StartWorkflowRun(ctx, &glue.StartWorkflowRunInput{Name: aws.String("W"), RunProperties: properties})
+			return err
+		}
+		if err := start(w.t.Context(), w.glue); err != nil {
+			w.t.Fatal(err)
+		}
+		w.advance(time.Minute)
+		properties["k"] += "x"
+		w.refuses([]refusal{{
+			"start", start, "ResourceNumberLimitExceededException",
+			"The run properties have exceeded the limit. A workflow run is limited to 262144 bytes of run properties.",
+		}})
+	})
+}
+
 // A quota that is met inside a run fails the node with a sentence, not the call.
 func TestQuotaInsideARun(t *testing.T) {
 	inWorlds(t, func(c *Config) { c.Quotas = map[string]int{"active-job-runs": 1} }, func(w *world) {
