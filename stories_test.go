@@ -117,7 +117,7 @@ var storyCommands = map[string]func(*story, []string) (string, error){
 	"start-job": (*story).startJob, "stop": (*story).stopRun, "stop-job": (*story).stopJob, "put": (*story).put,
 	"advance": (*story).pass, "delete-workflow": (*story).deleteWorkflow, "delete-job": (*story).deleteJob,
 	"delete-trigger": (*story).deleteTrigger, "show": (*story).show, "runs": (*story).runs, "job-runs": (*story).jobRuns,
-	"active": (*story).active, "stop-active": (*story).stopActive,
+	"active": (*story).active, "stop-active": (*story).stopActive, "resume": (*story).resume,
 }
 
 // options splits "key=value" from plain words.
@@ -295,6 +295,30 @@ func (s *story) startJob(args []string) (string, error) {
 func (s *story) stopRun(args []string) (string, error) {
 	_, err := s.glue.StopWorkflowRun(s.t.Context(), &glue.StopWorkflowRunInput{Name: &args[0], RunId: s.id(args[1])})
 	return "", err
+}
+
+// resume WORKFLOW RUN NODE… prints the new run and the nodes that start. A node is
+// given by its name in the run's graph; ? is one that does not exist.
+func (s *story) resume(args []string) (string, error) {
+	ids, names := map[string]string{"?": "wnode_0"}, map[string]string{}
+	if out, err := s.glue.GetWorkflowRun(s.t.Context(), &glue.GetWorkflowRunInput{Name: &args[0], RunId: s.id(args[1]), IncludeGraph: aws.Bool(true)}); err == nil {
+		for _, n := range out.Run.Graph.Nodes {
+			ids[*n.Name], names[*n.UniqueId] = *n.UniqueId, *n.Name
+		}
+	}
+	in := &glue.ResumeWorkflowRunInput{Name: &args[0], RunId: s.id(args[1]), NodeIds: []string{}}
+	for _, name := range args[2:] {
+		in.NodeIds = append(in.NodeIds, ids[name])
+	}
+	out, err := s.glue.ResumeWorkflowRun(s.t.Context(), in)
+	if err != nil {
+		return "", err
+	}
+	line := s.name("run", *out.RunId) + " starts"
+	for _, id := range out.NodeIds {
+		line += " " + names[id]
+	}
+	return line + "\n", nil
 }
 
 // stop-job JOB JOBRUN…

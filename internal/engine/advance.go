@@ -56,6 +56,9 @@ func Advance(r Run, _ time.Time) Plan {
 	var p Plan
 	switch r.Head.Status {
 	case Running:
+		for _, x := range r.Head.Restarts {
+			p.Effects = append(p.Effects, start(r.Graph, x.Trigger, x.Action, nil))
+		}
 		for _, x := range r.Head.Firing {
 			p.Effects = append(p.Effects, starts(r.Graph, x)...)
 		}
@@ -86,12 +89,15 @@ func starts(g *flow.Graph, x Firing) []Effect {
 	actions := g.Triggers[x.Trigger].Actions
 	var out []Effect
 	for a := x.Next; a < len(actions); a++ {
-		n := g.ActionNode(x.Trigger, a)
-		if g.Nodes[n].Type == flow.CrawlerNode {
-			out = append(out, StartCrawl{Trigger: x.Trigger, Action: a, Node: n})
-		} else {
-			out = append(out, StartJobRun{Trigger: x.Trigger, Action: a, Node: n, Because: x.Because})
-		}
+		out = append(out, start(g, x.Trigger, a, x.Because))
 	}
 	return out
+}
+
+func start(g *flow.Graph, trigger, action int, because []Predecessor) Effect {
+	n := g.ActionNode(trigger, action)
+	if g.Nodes[n].Type == flow.CrawlerNode {
+		return StartCrawl{Trigger: trigger, Action: action, Node: n}
+	}
+	return StartJobRun{Trigger: trigger, Action: action, Node: n, Because: because}
 }

@@ -29,6 +29,10 @@
 // that is ready and whose predicate ceases to hold, because a watched node was
 // started again, is armed again.
 //
+// A run that resumes another one ([Resume]) begins with copies: what is started
+// again, and everything downstream of it, is unrun and armed; the rest keeps the
+// phase and outcome it had.
+//
 // # States of a node
 //
 //	unrun --ActionStarted--> active --ActionEnded--> finished

@@ -123,7 +123,8 @@ func recordFired(r Run, f TriggerFired) (Run, error) {
 // recordStart adds an action run to its node, active or refused.
 func recordStart(r Run, f ActionStarted, refused bool) (Run, error) {
 	i := slices.IndexFunc(r.Head.Firing, func(x Firing) bool { return x.Trigger == f.Trigger })
-	if i < 0 || r.Head.Firing[i].Next != f.Action {
+	restart := len(r.Head.Restarts) > 0 && r.Head.Restarts[0] == Restart{Trigger: f.Trigger, Action: f.Action}
+	if !restart && (i < 0 || r.Head.Firing[i].Next != f.Action) {
 		return r, fmt.Errorf("action %d of trigger %d started out of turn: %w", f.Action, f.Trigger, ErrIllegal)
 	}
 	n := r.Graph.ActionNode(f.Trigger, f.Action)
@@ -146,7 +147,9 @@ func recordStart(r Run, f ActionStarted, refused bool) (Run, error) {
 		case s.Active == 0 && (s.Decided == 0 || s.Runs[s.Decided-1].Refused):
 			s.Decided = len(s.Runs)
 		}
-		if r.Head.Firing[i].Next++; r.Head.Firing[i].Next == len(r.Graph.Triggers[f.Trigger].Actions) {
+		if restart {
+			r.Head.Restarts = without(r.Head.Restarts, 0)
+		} else if r.Head.Firing[i].Next++; r.Head.Firing[i].Next == len(r.Graph.Triggers[f.Trigger].Actions) {
 			r.Head.Firing = without(r.Head.Firing, i)
 		}
 	})
@@ -308,7 +311,7 @@ func recordStop(r Run) (Run, error) {
 		}
 	}
 	r.Head.Status = Stopping
-	r.Head.Stops, r.Head.Ready, r.Head.Firing = stops, nil, nil
+	r.Head.Stops, r.Head.Ready, r.Head.Firing, r.Head.Restarts = stops, nil, nil, nil
 	return r, nil
 }
 
@@ -326,7 +329,7 @@ func recordEnd(r Run, f RunEnded) (Run, error) {
 
 // quiet tells whether nothing is active and nothing can fire.
 func (h Head) quiet() bool {
-	return h.Active == 0 && len(h.Ready) == 0 && len(h.Firing) == 0 && len(h.Stops) == 0
+	return h.Active == 0 && len(h.Ready) == 0 && len(h.Firing) == 0 && len(h.Restarts) == 0 && len(h.Stops) == 0
 }
 
 // without removes element i; removing the first, the usual case, costs nothing.

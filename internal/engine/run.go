@@ -96,7 +96,9 @@ type Head struct {
 	Active int        `json:"active,omitzero"`
 	Ready  []Ready    `json:"ready,omitzero"`
 	Firing []Firing   `json:"firing,omitzero"`
-	Stops  []Ref      `json:"stops,omitzero"`
+	// Restarts are actions that a resumed run repeats before anything else.
+	Restarts []Restart `json:"restarts,omitzero"`
+	Stops    []Ref     `json:"stops,omitzero"`
 }
 
 // Ready is a trigger whose predicate holds and that has not fired.
@@ -120,6 +122,12 @@ type Firing struct {
 	Trigger int           `json:"t"`
 	Next    int           `json:"n,omitzero"`
 	Because []Predecessor `json:"because,omitzero"`
+}
+
+// Restart is an action of the resumed run that is started again.
+type Restart struct {
+	Trigger int `json:"t"`
+	Action  int `json:"x"`
 }
 
 // Ref names an action run of a node.

@@ -69,6 +69,18 @@ func errNotStoppable(run, status string) error { // spec/workflows §5.7
 	}
 }
 
+func errNotResumable(run, status string) error { // spec/workflows §5.8
+	return &types.IllegalWorkflowStateException{
+		Message: aws.String(fmt.Sprintf("Workflow run %s is in state %s; only COMPLETED runs can be resumed", run, status)),
+	}
+}
+
+func errNoNodes() error { return invalid("NodeIds cannot be null or empty") } // spec/workflows §5.8: our words
+
+func errResumeNode(err error) error { // spec/workflows §5.8: our words
+	return invalid("The workflow run cannot be resumed from this node: %v", err)
+}
+
 func errOperationTimeout() error { // spec/workflows §3.1 row 6
 	return &types.OperationTimeoutException{Message: aws.String("The operation timed out.")}
 }

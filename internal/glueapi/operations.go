@@ -91,6 +91,7 @@ func (s *Service) registered() []Operation {
 		acts("ListWorkflows", s.ListWorkflows),
 		acts("StartWorkflowRun", s.StartWorkflowRun),
 		acts("StopWorkflowRun", s.StopWorkflowRun),
+		acts("ResumeWorkflowRun", s.ResumeWorkflowRun),
 		acts("GetWorkflowRun", s.GetWorkflowRun),
 		acts("GetWorkflowRuns", s.GetWorkflowRuns),
 		acts("GetWorkflowRunProperties", s.GetWorkflowRunProperties),

@@ -57,6 +57,36 @@ func (s *Service) StopWorkflowRun(ctx context.Context, in *glue.StopWorkflowRunI
 	})
 }
 
+// ResumeWorkflowRun starts a run that repeats nodes of a completed one
+// (spec/workflows §5.8).
+func (s *Service) ResumeWorkflowRun(ctx context.Context, in *glue.ResumeWorkflowRunInput) (*glue.ResumeWorkflowRunOutput, error) {
+	if len(in.NodeIds) == 0 {
+		return nil, errNoNodes()
+	}
+	return mutate(ctx, s, func(tx store.Tx, scope store.Scope) (*glue.ResumeWorkflowRunOutput, error) {
+		w, err := workflow(tx, scope, *in.Name)
+		if err != nil {
+			return nil, err
+		}
+		old, err := runOf(tx, scope, *in.Name, *in.RunId)
+		if err != nil {
+			return nil, err
+		}
+		run, kept, err := s.Orchestrator.ResumeRun(tx, w, old, in.NodeIds)
+		switch {
+		case errors.Is(err, orchestrate.ErrNotCompleted):
+			return nil, errNotResumable(old.ID(), string(old.Head.Status))
+		case errors.Is(err, orchestrate.ErrConcurrentRuns):
+			return nil, errConcurrentWorkflow(w.Name)
+		case errors.Is(err, orchestrate.ErrNoNode), errors.Is(err, engine.ErrNotAttempted), errors.Is(err, engine.ErrNotAnAction):
+			return nil, errResumeNode(err)
+		case err != nil:
+			return nil, err
+		}
+		return &glue.ResumeWorkflowRunOutput{RunId: aws.String(run.ID()), NodeIds: kept}, nil
+	})
+}
+
 // GetWorkflowRun returns a run (spec/workflows §5.5).
 func (s *Service) GetWorkflowRun(ctx context.Context, in *glue.GetWorkflowRunInput) (*glue.GetWorkflowRunOutput, error) {
 	return view(ctx, s, func(tx store.Tx, scope store.Scope) (*glue.GetWorkflowRunOutput, error) {

@@ -30,6 +30,8 @@ var (
 	ErrNoJob          = errors.New("job does not exist")
 	ErrNotStoppable   = errors.New("it cannot be stopped in its state")
 	ErrRunState       = errors.New("workflow run is not running")
+	ErrNotCompleted   = errors.New("workflow run is not completed")
+	ErrNoNode         = errors.New("node does not exist in the run")
 )
 
 // Quota names a limit that an operator can set.

@@ -61,6 +61,56 @@ func (u *unit) checkRunLimits(w store.Workflow) error {
 	return u.CheckQuota(ActiveRuns, func(limit int) (int, error) { return u.tx.CountActiveRuns(w.Scope, 0, limit) })
 }
 
+// ResumeRun starts a run that repeats nodes of a COMPLETED one and everything
+// downstream of them, on the triggers and with the properties of that run
+// (spec/workflows §5.8). kept are the ids of the nodes that start. Errors:
+// ErrNotCompleted, ErrNoNode, engine.ErrNotAttempted, engine.ErrNotAnAction,
+// ErrConcurrentRuns, *QuotaError; nothing is written then.
+func (o *Orchestrator) ResumeRun(tx store.Tx, w store.Workflow, old store.Run, nodes []string) (row store.Run, kept []string, err error) {
+	if old.Head.Status != engine.Completed {
+		return row, nil, ErrNotCompleted
+	}
+	u := o.begin(tx)
+	state, err := u.Load(tx, old)
+	if err != nil {
+		return row, nil, err
+	}
+	wanted := make([]int, len(nodes))
+	for i, id := range nodes {
+		if wanted[i] = slices.IndexFunc(state.Graph.Nodes, func(n flow.Node) bool { return n.ID == id }); wanted[i] < 0 {
+			return row, nil, fmt.Errorf("%s: %w", id, ErrNoNode)
+		}
+	}
+	resumed, starts, err := engine.Resume(state, wanted)
+	if err != nil {
+		return row, nil, err
+	}
+	if err := u.checkRunLimits(w); err != nil {
+		return row, nil, err
+	}
+	for _, n := range starts {
+		kept = append(kept, state.Graph.Nodes[n].ID)
+	}
+	properties, err := o.Properties(tx, old.Seq)
+	if err != nil {
+		return row, nil, err
+	}
+	rand, err := u.IDs.Rand()
+	if err != nil {
+		return row, nil, err
+	}
+	row = store.Run{
+		Seq: u.IDs.Next(), Rand: rand, Scope: old.Scope, Kind: old.Kind, Workflow: old.Workflow, WorkflowName: old.WorkflowName,
+		Started: u.now, Snapshot: old.Snapshot, Previous: old.ID(),
+	}
+	if err := o.PutProperties(tx, row.Seq, properties); err != nil {
+		return row, nil, err
+	}
+	r := u.add(row, resumed)
+	err = u.finish()
+	return r.row, kept, err
+}
+
 func (u *unit) newRun(kind engine.Kind, s store.Scope, owner int64, name string, snap snapshot) (store.Run, error) {
 	hash, err := u.tx.PutSnapshot(snap.body)
 	if err != nil {
