@@ -87,11 +87,15 @@ func (r *Runner) Run(ctx context.Context) error {
 // away, what it knew is recovered from the next one.
 func (r *Runner) watch(ctx context.Context) {
 	for ctx.Err() == nil {
+		began := r.Now()
 		err := r.Supervisor.Watch(ctx, r.hear)
 		if ctx.Err() != nil {
 			return
 		}
 		r.Logger.Warn("supervisor is gone; recovering", "error", err)
+		if r.Now().Sub(began) < time.Second { // one that cannot be watched must not keep a core busy
+			pause(ctx, time.Second)
+		}
 		for {
 			if err = r.recover(ctx); err == nil || ctx.Err() != nil {
 				break
