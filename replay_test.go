@@ -184,7 +184,7 @@ func TestReplayOfAPartialRefusal(t *testing.T) {
 		want   string
 	}{
 		{"no such job", nil, "nowhere", `{"__type":"EntityNotFoundException","Message":"Failed to start job run due to missing metadata."}`},
-		{"at its limit", nil, "J", `{"__type":"ConcurrentRunsExceededException","Message":"Concurrent runs exceeded for a job of trigger both"}`},
+		{"at its limit", nil, "J", `{"__type":"ConcurrentRunsExceededException","Message":"Concurrent runs exceeded for J"}`},
 		{"quota", func(c *Config) { c.Quotas = map[string]int{"active-job-runs": 2} }, "L", `{"__type":"ResourceNumberLimitExceededException","Message":"The number of active job runs has exceeded the limit. Your account is limited to 2 active job runs."}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

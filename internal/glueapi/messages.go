@@ -118,10 +118,6 @@ func errTriggerState(s flow.TriggerState) error { // spec/workflows §4.3
 	return invalid("The operation is not allowed when trigger is in state: %s", s)
 }
 
-func errConcurrentTrigger(name string) error { // spec/workflows §4.6, after the table: our words
-	return concurrent("Concurrent runs exceeded for a job of trigger %s", name)
-}
-
 func errEventStart() error { return invalid("Trigger Type EVENT cannot be started") } // spec/workflows §3.4
 
 func errSchedule(expr string) error { // spec/workflows §4.6 row 16

@@ -197,13 +197,14 @@ func (s *Service) StartTrigger(ctx context.Context, in *glue.StartTriggerInput) 
 // first refusal, which must not undo the rest (spec/workflows §4.6).
 func (s *Service) fire(tx store.Tx, row store.Trigger) error {
 	_, refused, err := s.Orchestrator.FireTrigger(tx, row)
+	var which *orchestrate.RefusedError
 	switch {
 	case err != nil || refused == nil:
 		return err
 	case errors.Is(refused, orchestrate.ErrNoJob):
 		return &refusedInPart{errStartMissingJob()}
-	case errors.Is(refused, orchestrate.ErrConcurrentJob):
-		return &refusedInPart{errConcurrentTrigger(row.Definition.Name)}
+	case errors.Is(refused, orchestrate.ErrConcurrentJob) && errors.As(refused, &which):
+		return &refusedInPart{errConcurrentJob(which.Job)}
 	}
 	return &refusedInPart{translate(refused)}
 }

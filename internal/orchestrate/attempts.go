@@ -244,7 +244,7 @@ func (u *unit) refuse(def jobrun.Definition, job int64, q jobrun.Request, from o
 		return nil, fmt.Errorf("write job run: %w", err)
 	}
 	if u.refused == nil {
-		u.refused = why
+		u.refused = &RefusedError{Job: a.Run.JobName, Err: why}
 	}
 	return engine.ActionRefused{Trigger: e.Trigger, Action: e.Action, ID: a.ID(), State: engine.State(state)}, nil
 }

@@ -63,6 +63,18 @@ func (e *QuotaError) Error() string {
 	return fmt.Sprintf("quota %s of %d is reached", e.Quota, e.Limit)
 }
 
+// RefusedError says that a job run could not start for an action of a trigger.
+type RefusedError struct {
+	Job string
+	Err error // ErrNoJob, ErrConcurrentJob or a *QuotaError
+}
+
+// Error names the job.
+func (e *RefusedError) Error() string { return "start job " + e.Job + ": " + e.Err.Error() }
+
+// Unwrap returns the reason.
+func (e *RefusedError) Unwrap() error { return e.Err }
+
 // Config holds what an Orchestrator needs; Now and IDs are injected.
 type Config struct {
 	Now func() time.Time
@@ -118,7 +130,7 @@ type unit struct {
 	runs  map[int64]*liveRun
 	order []*liveRun // in order of loading
 	freed []freed
-	// refused collects refusals of a trigger that a caller fired by hand.
+	// refused is the first refusal of a trigger that a caller fired by hand.
 	refused error
 }
 

@@ -134,8 +134,8 @@ func (u *unit) add(row store.Run, state engine.Run) *liveRun {
 
 // FireTrigger fires a standalone ON_DEMAND trigger: a chain with all standalone
 // conditional triggers that can follow from it (spec/workflows §4.5). Actions
-// that can start do; the first that could not is returned as refused, though the
-// chain is written: ErrNoJob or ErrConcurrentJob (§4.6).
+// that can start do; the first that could not is returned as refused, a
+// *RefusedError, though the chain is written (§4.6).
 func (o *Orchestrator) FireTrigger(tx store.Tx, t store.Trigger) (run store.Run, refused, err error) {
 	u := o.begin(tx)
 	rows, err := tx.WorkflowTriggers(t.Scope, "")
