@@ -23,7 +23,7 @@ type point struct {
 var serverPoints = []point{
 	{"front.before-reply", 30},
 	{"runner.before-prepare", 6}, {"runner.before-start", 6}, {"runner.after-start", 6},
-	{"runner.before-stop", 1}, {"runner.after-stop", 1},
+	{"runner.stop-decided", 1}, {"runner.stop-ordered", 1},
 	{"runner.before-record", 12}, {"runner.before-ack", 6}, {"runner.after-ack", 6},
 	{"runner.before-timer", 2}, {"runner.after-timer", 2},
 	{"writer.before-commit", 30}, {"writer.after-commit", 30},

@@ -38,8 +38,8 @@
 //	runner.before-prepare  slot taken, nothing prepared
 //	runner.before-start    prepared, the supervisor not asked
 //	runner.after-start     the supervisor has it, nobody heard
-//	runner.before-stop     stop decided, the supervisor not asked
-//	runner.after-stop      the supervisor stops it, the order still stands
+//	runner.stop-decided    stop decided, the supervisor not asked
+//	runner.stop-ordered    the supervisor stops it, the order still stands
 //	runner.before-record   fact heard, not written
 //	runner.before-ack      end written, the supervisor still knows it
 //	runner.after-ack       end written and forgotten by the supervisor

@@ -236,9 +236,9 @@ func (r *Runner) stop(ctx context.Context, e store.Effect) error {
 
 // halt stops an attempt that the supervisor has, or ends it if nobody has it.
 func (r *Runner) halt(ctx context.Context, a store.Attempt) error {
-	crashpoint.Hit("runner.before-stop")
+	crashpoint.Hit("runner.stop-decided")
 	err := r.Supervisor.Stop(ctx, a.ID(), r.Grace)
-	crashpoint.Hit("runner.after-stop")
+	crashpoint.Hit("runner.stop-ordered")
 	if errors.Is(err, launch.ErrUnknownAttempt) {
 		return r.end(a.Key, jobrun.End{Cause: jobrun.ByStop})
 	}
