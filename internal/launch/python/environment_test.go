@@ -90,7 +90,8 @@ func TestScriptInstallsForItself(t *testing.T) {
 // Attempts at once build once, in one process or several (two preparers stand for two servers).
 func TestConcurrentPrepareBuildsOnce(t *testing.T) {
 	s := shelf{
-		"s3://b/tenonmany-1.0-py3-none-any.whl": wheelOf(t, "tenonmany", "1.0", "x = 1"),
+		// A wheel of its own content each time: environments are kept by it.
+		"s3://b/tenonmany-1.0-py3-none-any.whl": wheelOf(t, "tenonmany", "1.0", fmt.Sprintf("x = %q", t.TempDir())),
 		"s3://b/script.py":                      []byte("import tenonmany"),
 	}
 	preparers := []*Preparer{newPreparer(t, testConfig(s)), newPreparer(t, testConfig(s))}
