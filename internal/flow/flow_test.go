@@ -220,40 +220,6 @@ func TestNodeID(t *testing.T) {
 	}
 }
 
-func TestReachable(t *testing.T) {
-	inactive := conditional("t", "", []Condition{when("A", "SUCCEEDED")}, job("B"))
-	inactive.State = Deactivated
-	start := Trigger{Name: "s", Type: OnDemand, Actions: []Action{job("A")}}
-	tests := []struct {
-		name     string
-		triggers []Trigger
-		start    int
-		want     []string
-	}{
-		{"no start", []Trigger{conditional("t", "", []Condition{when("A", "SUCCEEDED")}, job("B"))}, -1, nil},
-		{"a chain", []Trigger{conditional("t", "", []Condition{when("A", "FAILED")}, job("B")), start}, 1, []string{"A", "B", "s", "t"}},
-		{"an inactive trigger", []Trigger{start, inactive}, 0, []string{"A", "s"}},
-		{"AND with a part that nothing starts", []Trigger{start, conditional("t", And, []Condition{when("A", "SUCCEEDED"), when("X", "SUCCEEDED")}, job("B"))}, 0, []string{"A", "s"}},
-		{"ANY with a part that nothing starts", []Trigger{start, conditional("t", Any, []Condition{when("A", "SUCCEEDED"), when("X", "SUCCEEDED")}, job("B"))}, 0, []string{"A", "B", "s", "t"}},
-		{"a cycle that is entered", []Trigger{start, conditional("t", "", []Condition{when("A", "SUCCEEDED")}, job("B")), conditional("u", "", []Condition{when("B", "SUCCEEDED")}, job("A"))}, 0, []string{"A", "B", "s", "t", "u"}},
-		{"a cycle that is not", []Trigger{start, conditional("t", "", []Condition{when("C", "SUCCEEDED")}, job("B")), conditional("u", "", []Condition{when("B", "SUCCEEDED")}, job("C"))}, 0, []string{"A", "s"}},
-		{"another start trigger does not count", []Trigger{start, {Name: "e", Type: Event, Actions: []Action{job("E")}}}, 0, []string{"A", "s"}},
-	}
-	for _, tt := range tests {
-		g := Build("w", tt.triggers)
-		var got []string
-		for n, reached := range g.Reachable(tt.start) {
-			if reached {
-				got = append(got, g.Nodes[n].Name)
-			}
-		}
-		slices.Sort(got)
-		if diff := cmp.Diff(tt.want, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
-		}
-	}
-}
-
 // Conditions are joined by AND unless ANY is given (spec/workflows §4.4).
 func TestHolds(t *testing.T) {
 	three := make([]Condition, 3)

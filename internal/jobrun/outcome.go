@@ -19,7 +19,6 @@ const (
 	MsgQueued      = "Waiting for a concurrent run of the job to finish."
 	MsgLocalSlot   = "Waiting for a free slot on this machine."
 	MsgUnknown     = "The outcome of this attempt is unknown: "
-	MsgNeverBegan  = "the server lost sight of it before it was started."
 	MsgNoCrawlers  = "Crawlers are not supported by this server yet; this action did not run."
 	MsgUnsupported = "LAUNCH ERROR | %s jobs are not supported by this server."
 )

@@ -100,7 +100,7 @@ func TestOutcome(t *testing.T) {
 		{"timeout while stopping", Stopping, End{Cause: ByTimeout}, Stopped, "Job run was stopped by user request."},
 		{"refused while stopping", Stopping, End{Cause: Refused, Reason: "no script"}, Stopped, "Job run was stopped by user request."},
 		{"lost while stopping", Stopping, End{Cause: Lost, Reason: "the launcher died."}, Failed, "The outcome of this attempt is unknown: the launcher died."},
-		{"lost", Running, End{Cause: Lost, Reason: MsgNeverBegan}, Failed, "The outcome of this attempt is unknown: the server lost sight of it before it was started."},
+		{"lost", Running, End{Cause: Lost, Reason: "the machine was restarted."}, Failed, "The outcome of this attempt is unknown: the machine was restarted."},
 		{"refused", Starting, End{Cause: Refused, Reason: "LAUNCH ERROR | no script"}, Failed, "LAUNCH ERROR | no script"},
 	}
 	for _, tt := range tests {
